@@ -1,0 +1,90 @@
+// The screen's certificate: when may a (point, pick) pair be skipped without looking closer?
+//
+// A row x is packed as x' = float32(m (x - c)): c is any centre, m the row's multiplier. For
+// squared distances m is one power of two for all rows (so that nothing overflows); for cosine
+// distances m = 1 / |x| and c is subtracted after it, so that |x^ - y^|^2 = 2 (1 - cos). Write D
+// for the true squared distance in packed units (m^2 |x - y|^2, or |x^ - y^|^2), D' = |x' - y'|^2,
+// nx = |x'|^2, ny = |y'|^2, u = 2^-24 (float32's unit roundoff), and dot for the float32 inner
+// product that the screening kernel returns. Then:
+//
+//  1. dot. However the kernel orders, fuses or splits its d products and sums,
+//     |dot - x'.y'| <= gamma |x'| |y'| <= gamma (nx + ny) / 2 with gamma = d u / (1 - d u)
+//     (Higham, Accuracy and Stability, section 3.1, and Cauchy-Schwarz), plus d 2^-149 where
+//     products underflow. So nx + ny - 2 dot <= D' + gamma (nx + ny) + d 2^-148.
+//  2. packing. x - c is rounded once in float64 and once to float32 (m is exact, or costs two more
+//     float64 roundings), so |x' - m (x - c)| <= (u + 2^-50) |x'| (1 + 2u) + e, where e covers
+//     subnormal results, sqrt(d) 2^-149, and for cosine the rounding of x^ before c is taken
+//     away, 2^-50. By the triangle inequality sqrt(D) >= sqrt(D') - r, r the sum of both rows'
+//     errors, and sqrt(D') <= |x'| + |y'| =: s, so D >= D' - 2 r s, and with s^2 <= 2 (nx + ny):
+//     2 r s <= 2 (u + 2^-50)(1 + 2u) s^2 + 4 e s <= (4 u + 2^-45)(nx + ny) + 4 e s.
+//     With 4 e s <= 4 e (1 + nx + ny) (s <= 1 + s^2 / 4 <= 1 + (nx + ny) / 2) everything is
+//     proportional to (nx + ny), but for an absolute term 4 e.
+//  3. norms. nx and ny are summed in float64: relative error below (d + 2) 2^-53 <= u / 4 for d <= 2^26.
+//  4. refinement. The contract's float64 total differs from the true one by less than a factor
+//     1 +- (d + 8) 2^-53; rounding to float32 is monotone, so a total of at least v (a stored value)
+//     cannot round below v. For cosine the absolute error of 1 - x.y / sqrt(x.x y.y) is below
+//     (d + 16) 2^-52.
+//  5. the test itself: half the sums below are rounded down to float32 and added in float32: two more u
+//     on (nx + ny) / 2 + v / 2.
+//
+// Together: the canonical value is at least v whenever
+//     dot <= A + B,   A = (nx (1 - g) - v' (1 + h) - a) / 2,   B = ny (1 - g) / 2,
+//     g = gamma + 16 u,  h = 2^-21,  a = the absolute terms, v' = v in packed units,
+// g and h being a few times what 1 to 5 ask for: the slack costs survivors only where radii are below
+// g |x'|^2. The test separates into a number a point and a number a pick, and is one comparison.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "core/types.h"
+
+namespace farpoint {
+
+class ScreenBound {
+ public:
+  // value_to_packed: v' = v * value_to_packed (2^-T for squared distances, 2 for cosine).
+  ScreenBound(Metric metric, Index dimension, double value_to_packed)
+      : value_to_packed_(value_to_packed) {
+    const double d = static_cast<double>(dimension);
+    const double du = d * 0x1p-24;
+    // Beyond 2^22 columns gamma says nothing: every pair is refined.
+    usable_ = du < 0.25;
+    shrink_ = 1.0 - (du / (1.0 - du) + 16 * 0x1p-24);
+    absolute_ = 16.0 * (std::sqrt(d) + d) * 0x1p-149;
+    if (metric == Metric::cosine) {
+      absolute_ += 0x1p-44 + d * 0x1p-50;
+    }
+  }
+
+  // A of a point whose packed row has squared norm nx and whose distance so far is `value`.
+  // +infinity never survives the test, -infinity always does.
+  float point_bias(double nx, double value) const {
+    if (value <= 0.0) {
+      return std::numeric_limits<float>::infinity();  // no distance is below 0
+    }
+    if (!usable_ || std::isinf(value)) {
+      return -std::numeric_limits<float>::infinity();
+    }
+    const double v = value * value_to_packed_;
+    return round_down(0.5 * (nx * shrink_ - v * (1.0 + 0x1p-21) - absolute_));
+  }
+
+  // B of a pick (or of any row of the other side) with squared norm ny.
+  float pick_bias(double ny) const { return round_down(0.5 * ny * shrink_); }
+
+ private:
+  static float round_down(double x) {
+    const auto f = static_cast<float>(x);
+    return static_cast<double>(f) <= x
+               ? f
+               : std::nextafter(f, -std::numeric_limits<float>::infinity());
+  }
+
+  double value_to_packed_;
+  double shrink_ = 0.0;
+  double absolute_ = 0.0;
+  bool usable_ = true;
+};
+
+}  // namespace farpoint

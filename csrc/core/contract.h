@@ -1,0 +1,53 @@
+// The numerical contract: what a distance is, to the bit (docs/contract.md is the long form).
+//
+//   squared distance   total = sum over 16 accumulators of (x_j - y_j)^2 in float64, element j in
+//                      accumulator j mod 16, rising j; then the halving sums
+//                      a[l] + a[l+8], a[l] + a[l+4], a[l] + a[l+2], a[l] + a[l+1]
+//   stored value       float64 elements: total;  all others: float32(total * scale)
+//   cosine distance    c = 1 - x.y / sqrt(x.x * y.y), not below 0; the three products by the same
+//                      accumulators; float64 elements: c, all others: float32(c)
+//
+// Every operation is rounded by itself: this project is compiled with -ffp-contract=off, but for
+// the screening kernels, on whose bits no result depends.
+//
+// `scale` is a power of two that the caller chooses from the largest element (validation.py), so
+// that squared distances stay inside float32's range whatever the unit of the data. Multiplying
+// by it is exact, and so is taking it out again.
+//
+// Stored values travel through the engine as float64: every float32 is one, comparisons are the
+// same, and one engine serves all element types.
+#pragma once
+
+#include <cmath>
+
+#include "core/types.h"
+
+namespace farpoint {
+
+inline constexpr int kAccumulators = 16;
+
+// Sum of the 16 accumulators in the contract's halving order. Leaves `a` overwritten.
+inline double halving_sum(double (&a)[kAccumulators]) {
+  for (int width = kAccumulators / 2; width >= 1; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) {
+      a[lane] += a[lane + width];
+    }
+  }
+  return a[0];
+}
+
+inline double stored_value(double value, ElementType type) {
+  return type == ElementType::float64 ? value : static_cast<double>(static_cast<float>(value));
+}
+
+inline double squared_value(double total, double scale, ElementType type) {
+  return stored_value(total * scale, type);
+}
+
+// Rounding can leave 1 - x.y / sqrt(x.x * y.y) a few 2^-53 below zero for parallel rows.
+inline double cosine_value(double dot, double x_dot_x, double y_dot_y, ElementType type) {
+  const double distance = 1.0 - dot / std::sqrt(x_dot_x * y_dot_y);
+  return stored_value(distance > 0.0 ? distance : 0.0, type);
+}
+
+}  // namespace farpoint

@@ -1,0 +1,68 @@
+// Per-call control: whether to stop, and who wants to hear of progress. No global state.
+//
+// The calling thread calls poll() often (it costs a clock read); at most every `period` it runs the
+// caller's function, which may report progress, look for signals, and answer that the call shall end.
+// Worker threads only look at stopped(). Unwinding is by the exception Interrupted.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+
+#include "core/types.h"
+
+namespace farpoint {
+
+class Interrupted : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+class Control {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct Progress {
+    Index done = 0;
+    Index total = 0;
+    double value = kInfinity;
+  };
+  // Returns false when the call shall stop. Runs on the calling thread only.
+  using Listener = std::function<bool(const Progress&)>;
+
+  explicit Control(Listener listener = {}, Clock::duration period = std::chrono::milliseconds(50))
+      : listener_(std::move(listener)), period_(period), next_(Clock::now() + period) {}
+
+  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
+
+  void set_progress(Index done, Index total, double value) { progress_ = {done, total, value}; }
+
+  // Calling thread only. True when the call shall stop.
+  bool poll() {
+    if (listener_ && !stopped()) {
+      const auto now = Clock::now();
+      if (now >= next_) {
+        next_ = now + period_;
+        if (!listener_(progress_)) {
+          stopped_.store(true, std::memory_order_relaxed);
+        }
+      }
+    }
+    return stopped();
+  }
+
+  void throw_if_stopped() const {
+    if (stopped()) {
+      throw Interrupted();
+    }
+  }
+
+ private:
+  Listener listener_;
+  Clock::duration period_;
+  Clock::time_point next_;
+  Progress progress_;
+  std::atomic<bool> stopped_{false};
+};
+
+}  // namespace farpoint

@@ -1,0 +1,96 @@
+#include "core/select.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/tuning.h"
+
+namespace farpoint {
+namespace {
+
+class Stopwatch {
+ public:
+  // Seconds since construction or the last lap.
+  double lap() {
+    const auto now = Control::Clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  Control::Clock::time_point last_ = Control::Clock::now();
+};
+
+// How many points a level looks at. The aim is to end with about as many candidates as fit; the share
+// of points that survive catch-up changes slowly, so the rank follows it.
+class RankController {
+ public:
+  RankController(Index capacity, Index rows) : capacity_(capacity), rows_(rows), rank_(capacity) {}
+
+  Index rank() const { return std::clamp(rank_, Index{1}, rows_); }
+
+  void observe(Index gathered, Index candidates) {
+    const double target = 0.75 * static_cast<double>(capacity_);
+    const double wanted = static_cast<double>(gathered) * target /
+                          static_cast<double>(std::max(candidates, Index{1}));
+    const double now = static_cast<double>(rank());
+    rank_ = static_cast<Index>(
+        std::clamp(wanted, tuning::kRankShrink * now, tuning::kRankGrowth * now));
+    rank_ = std::clamp(rank_, capacity_ / 4 + 1, std::max(rows_, capacity_));
+  }
+
+ private:
+  Index capacity_;
+  Index rows_;
+  Index rank_;
+};
+
+}  // namespace
+
+SelectResult run_select(const SelectRequest& request, Stages& stages, Control& control) {
+  SelectResult result;
+  result.indices.reserve(static_cast<std::size_t>(request.count));
+  result.values.reserve(static_cast<std::size_t>(request.count));
+  SelectStatistics& statistics = stages.statistics();
+  Stopwatch stopwatch;
+
+  if (request.first >= 0) {
+    stages.accept_first(request.first);
+    result.indices.push_back(request.first);
+    result.values.push_back(kInfinity);
+  }
+  stages.seed();
+  statistics.seconds_seed = stopwatch.lap();
+
+  RankController ranks(stages.capacity(), stages.free_rows());
+  PickEnd end = PickEnd::level_exhausted;
+  while (end == PickEnd::level_exhausted && stages.free_rows() > 0) {
+    control.throw_if_stopped();
+    const double level_value = stages.value_at_rank(ranks.rank());
+    if (level_value == 0.0) {
+      stages.pick_duplicates(request, result);
+      break;
+    }
+    ++statistics.levels;
+    Threshold threshold = Threshold::at_value(level_value);
+    const Index gathered = stages.gather(threshold);
+    const Index candidates = stages.catch_up(threshold, stages.capacity());
+    ranks.observe(gathered, candidates);
+    statistics.seconds_catch_up += stopwatch.lap();
+    control.throw_if_stopped();
+    end = stages.pick(threshold, request, result);
+    statistics.seconds_pick += stopwatch.lap();
+  }
+  control.throw_if_stopped();
+
+  if (request.assign) {
+    stages.assign(result);
+    control.throw_if_stopped();
+    statistics.seconds_assign = stopwatch.lap();
+  }
+  result.statistics = statistics;
+  return result;
+}
+
+}  // namespace farpoint

@@ -1,0 +1,97 @@
+// Farthest-point selection by levels: the algorithm, once, for every device.
+//
+// Distances to the picks only ever fall, so a point's old distance is an upper bound of its present
+// one. A level is a threshold on that bound. Points at or above it are brought up to date (catch-up)
+// until they either fall below it or have seen every pick; those left are the candidates, whose
+// distances are exact. As long as the best candidate is at or above the threshold no other point can
+// beat it, so it is the next pick; only candidates are updated. When none is left, the next level
+// starts lower. Points below the threshold are not touched at all: each remembers how many picks it has
+// seen.
+//
+//   seed        distances of all points to the first pick                       Stages::seed
+//   rank        choose a threshold that about so many points reach              Stages::value_at_rank
+//   gather      list the points that reach it                                   Stages::gather
+//   catch up    bring them up to date in blocks, stop at the threshold          Stages::catch_up
+//   pick        the plain loop, over the candidates only                        Stages::pick
+//
+// A device implements Stages; this file decides thresholds and when to end. Exactness does not depend on
+// any decision made here: any threshold gives the same picks.
+#pragma once
+
+#include <vector>
+
+#include "core/control.h"
+#include "core/threshold.h"
+#include "core/types.h"
+
+namespace farpoint {
+
+struct SelectRequest {
+  Index count = 0;            // picks wanted, at most the number of free rows
+  Index first = -1;           // the first pick, or -1: the farthest from what is kept away from
+  double minimum_value = 0;   // stop before a pick whose stored value is below this
+  bool assign = false;        // each point's nearest pick
+};
+
+struct SelectStatistics {
+  Index levels = 0;
+  Index pairs_screened = 0;   // (point, pick) pairs whose lower bound was computed
+  Index pairs_refined = 0;    // pairs whose canonical distance was computed
+  double seconds_seed = 0;
+  double seconds_catch_up = 0;
+  double seconds_pick = 0;
+  double seconds_assign = 0;
+};
+
+struct SelectResult {
+  std::vector<Index> indices;
+  std::vector<double> values;        // stored values; infinity for a first pick with nothing before it
+  double next_value = 0;             // of the pick that would follow; 0 when no row is left
+  std::vector<Index> labels;         // position in `indices`, or -1: kept away from
+  std::vector<double> label_values;  // with labels: stored value to that pick
+  SelectStatistics statistics;
+};
+
+// Why a pick loop returned.
+enum class PickEnd { level_exhausted, complete, below_minimum };
+
+class Stages {
+ public:
+  Stages() = default;
+  Stages(const Stages&) = delete;
+  Stages& operator=(const Stages&) = delete;
+  virtual ~Stages() = default;
+
+  // Accepts row `first` as a pick with value infinity. Called once, before anything else, when nothing
+  // is kept away from.
+  virtual void accept_first(Index first) = 0;
+  // Distances of all rows to the first entry of the pick list.
+  virtual void seed() = 0;
+  // A value that about `rank` free rows reach, never above the largest, and 0 only when the largest is
+  // 0: then every free row is a duplicate of a pick.
+  virtual double value_at_rank(Index rank) = 0;
+  // Lists the free rows that `threshold` admits; returns how many.
+  virtual Index gather(const Threshold& threshold) = 0;
+  // Brings the listed rows up to date; those still admitted are the candidates. When more than
+  // `capacity` are left, only the first `capacity` in the order stay, and `threshold` is raised to
+  // the last of them. Returns how many there are.
+  virtual Index catch_up(Threshold& threshold, Index capacity) = 0;
+  // Picks from the candidates until one of PickEnd's reasons. When it is not level_exhausted, the best
+  // remaining candidate's value is in `result.next_value`.
+  virtual PickEnd pick(const Threshold& threshold, const SelectRequest& request,
+                       SelectResult& result) = 0;
+  // The free rows, once every one of them is known to be at distance 0, in row order.
+  virtual void pick_duplicates(const SelectRequest& request, SelectResult& result) = 0;
+  // Brings every row up to date and writes labels and label_values.
+  virtual void assign(SelectResult& result) = 0;
+
+  virtual Index capacity() const = 0;
+  virtual Index free_rows() const = 0;
+  virtual SelectStatistics& statistics() = 0;
+};
+
+// Runs the levels. On return `result.next_value` is the value of the pick that would follow, so that
+// the covering radius is known.
+SelectResult run_select(const SelectRequest& request, Stages& stages, Control& control);
+
+}  // namespace farpoint

@@ -1,0 +1,50 @@
+// What a problem is made of: a borrowed matrix, its element type, and the metric.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace farpoint {
+
+// Rows, columns, picks and their products are 64-bit everywhere: n x d passes 2^31.
+using Index = std::int64_t;
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+enum class ElementType : int { float16, bfloat16, float32, float64, int8, uint8 };
+inline constexpr int kElementTypes = 6;
+
+constexpr std::size_t element_size(ElementType type) {
+  switch (type) {
+    case ElementType::float16:
+    case ElementType::bfloat16:
+      return 2;
+    case ElementType::float32:
+      return 4;
+    case ElementType::float64:
+      return 8;
+    case ElementType::int8:
+    case ElementType::uint8:
+      return 1;
+  }
+  return 0;
+}
+
+// What the engine minimises. "euclidean" and "sqeuclidean" of the Python interface are the same
+// squared distances here; the square root is taken once, on the way out.
+enum class Metric { squared_euclidean, cosine };
+
+// A borrowed (rows, columns) matrix. The elements of a row are contiguous; rows are `row_stride`
+// bytes apart, so that C-ordered arrays, slices of rows and memory maps are read where they lie.
+struct MatrixView {
+  const std::byte* data = nullptr;
+  Index rows = 0;
+  Index columns = 0;
+  std::ptrdiff_t row_stride = 0;
+  ElementType type = ElementType::float32;
+
+  const std::byte* row(Index i) const { return data + static_cast<std::ptrdiff_t>(i) * row_stride; }
+};
+
+}  // namespace farpoint

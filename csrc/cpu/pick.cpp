@@ -1,0 +1,302 @@
+// The pick loop: the plain loop of the contract, over the candidates only.
+//
+// Each thread owns a share of the candidates, packed once a level. A round:
+//
+//   1. every thread publishes the best of its share                     (its own cache line)
+//   2. barrier: the only one of a round
+//   3. every thread finds the best of all shares, so all agree on the pick without being told, and
+//      updates its share against it: one screened product, then the canonical distance of survivors
+//
+// A candidate that falls below the threshold leaves: some point outside might beat it.
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <optional>
+
+#include "core/tuning.h"
+#include "cpu/select.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// What a thread tells the others in a round. Two alternate: a fast thread writes the next one while a
+// slow one still reads this one; it cannot write the one after before the next barrier.
+struct alignas(64) Report {
+  PointKey best[2];
+  bool stop[2] = {false, false};
+};
+
+class Share {
+ public:
+  Share(SelectState& state, const Threshold& threshold, std::span<const Index> rows)
+      : state_(state),
+        frame_(state.points.frame()),
+        threshold_(threshold),
+        block_(frame_, (static_cast<Index>(rows.size()) + frame_.lanes() - 1) / frame_.lanes()),
+        values_(at(block_.capacity()), kTaken),
+        group_best_(at(block_.capacity() / frame_.lanes())),
+        packed_pick_(at(frame_.dimension())) {
+    block_.pack(state.points, rows);
+    for (std::size_t slot = 0; slot < rows.size(); ++slot) {
+      values_[slot] = state.values[at(rows[slot])];
+      block_.set_value(frame_, static_cast<Index>(slot), values_[slot]);
+    }
+    rank_groups();
+  }
+
+  PointKey best() const {
+    PointKey best{-kInfinity, 0};
+    for (Index g = 0; g < block_.groups(); ++g) {
+      const PointKey& key = group_best_[at(g)].key;
+      if (key.before(best)) {
+        best = key;
+      }
+    }
+    return best;
+  }
+
+  // Packs the pick and takes it out of this share if it is here.
+  void take(const PointKey& pick) {
+    pick_norm_ = frame_.pack_row(state_.points.row(pick.row), state_.points.self_dot(pick.row),
+                                 packed_pick_.data());
+    for (Index g = 0; g < block_.groups(); ++g) {
+      const GroupBest& best = group_best_[at(g)];
+      if (best.key.row == pick.row && best.key.value > -kInfinity) {
+        drop(best.slot);
+        rank_group(g);
+        return;
+      }
+    }
+  }
+
+  // Distances of this share to the pick that take() packed, entry `place` of the pick list.
+  void update(const PointKey& pick, Index place) {
+    const std::byte* pick_row = state_.points.row(pick.row);
+    const double pick_self_dot = state_.points.self_dot(pick.row);
+    const float pick_bias = frame_.bound().pick_bias(pick_norm_);
+    for (Index g = 0; g < block_.groups(); ++g) {
+      const std::uint32_t survivors = frame_.screen().screen_row(
+          block_.group(g), packed_pick_.data(), frame_.dimension(), block_.bias(g), pick_bias);
+      bool changed = false;
+      for (std::uint32_t mask = survivors; mask != 0; mask &= mask - 1) {
+        changed |= refine(g * frame_.lanes() + std::countr_zero(mask), pick_row, pick_self_dot, place);
+      }
+      if (changed) {
+        rank_group(g);
+      }
+    }
+    screened += block_.groups() * frame_.lanes();
+    if (block_.living() <= block_.groups() * frame_.lanes() / 2 && block_.groups() > 1) {
+      compact();
+    }
+  }
+
+  // The survivors have seen every pick.
+  void finish() {
+    for (Index slot = 0; slot < block_.groups() * frame_.lanes(); ++slot) {
+      const Index row = block_.row(slot);
+      if (row >= 0) {
+        state_.progress[at(row)] = state_.picks.size();
+      }
+    }
+  }
+
+  Index screened = 0;
+  Index refined = 0;
+
+ private:
+  struct GroupBest {
+    PointKey key;
+    Index slot = 0;
+  };
+
+  bool refine(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
+    const Index row = block_.row(slot);
+    ++refined;
+    const double value =
+        frame_.value(state_.points.row(row), state_.points.self_dot(row), pick_row, pick_self_dot);
+    if (value >= values_[at(slot)]) {
+      return false;
+    }
+    values_[at(slot)] = value;
+    state_.values[at(row)] = value;
+    if (!state_.labels.empty()) {
+      state_.labels[at(row)] = place;
+    }
+    if (threshold_.admits(value, row)) {
+      block_.set_value(frame_, slot, value);
+    } else {
+      state_.progress[at(row)] = place + 1;
+      drop(slot);
+    }
+    return true;
+  }
+
+  void drop(Index slot) {
+    block_.remove(slot);
+    values_[at(slot)] = kTaken;
+  }
+
+  void compact() {
+    block_.compact();
+    for (Index slot = 0; slot < block_.groups() * frame_.lanes(); ++slot) {
+      const Index row = block_.row(slot);
+      values_[at(slot)] = row >= 0 ? state_.values[at(row)] : kTaken;
+    }
+    rank_groups();
+  }
+
+  void rank_groups() {
+    for (Index g = 0; g < block_.groups(); ++g) {
+      rank_group(g);
+    }
+  }
+
+  void rank_group(Index g) {
+    GroupBest best{{-kInfinity, 0}, 0};
+    for (Index slot = g * frame_.lanes(); slot < (g + 1) * frame_.lanes(); ++slot) {
+      if (values_[at(slot)] == kTaken) {
+        continue;
+      }
+      const PointKey key{values_[at(slot)], block_.row(slot)};
+      if (key.before(best.key)) {
+        best = {key, slot};
+      }
+    }
+    group_best_[at(g)] = best;
+  }
+
+  SelectState& state_;
+  const Frame& frame_;
+  const Threshold threshold_;
+  GroupBlock block_;
+  std::vector<double> values_;  // of each slot, kTaken where there is no candidate
+  std::vector<GroupBest> group_best_;
+  std::vector<float> packed_pick_;
+  double pick_norm_ = 0;
+};
+
+class PickLoop {
+ public:
+  PickLoop(SelectState& state, const Threshold& threshold, const SelectRequest& request,
+           SelectResult& result)
+      : state_(state),
+        threshold_(threshold),
+        request_(request),
+        result_(result),
+        first_position_(static_cast<Index>(result.indices.size())),
+        first_place_(state.picks.size()),
+        shares_(at(state.team.size())),
+        reports_(at(state.team.size())),
+        barrier_(state.team.size()) {}
+
+  PickEnd run() {
+    // Everything that a thread can fail to get is got before the rounds: a thread that left the rounds
+    // alone would leave the others at the barrier.
+    state_.team.run([this](int thread) { make_share(thread); });
+    state_.team.run([this](int thread) { run_rounds(thread); });
+    if (failure_) {
+      std::rethrow_exception(failure_);
+    }
+    for (const auto& share : shares_) {
+      state_.statistics.pairs_screened += share->screened;
+      state_.statistics.pairs_refined += share->refined;
+    }
+    return end_;
+  }
+
+ private:
+  void make_share(int thread) {
+    const auto threads = static_cast<Index>(shares_.size());
+    const Index lanes = state_.points.frame().lanes();
+    const auto candidates = static_cast<Index>(state_.listed.size());
+    // Whole groups to each thread.
+    const Index groups = (candidates + lanes - 1) / lanes;
+    const auto edge = [&](Index t) { return std::min(groups * t / threads * lanes, candidates); };
+    const auto rows = std::span<const Index>(state_.listed)
+                          .subspan(at(edge(thread)), at(edge(thread + 1) - edge(thread)));
+    shares_[at(thread)] = std::make_unique<Share>(state_, threshold_, rows);
+  }
+
+  void run_rounds(int thread) {
+    Share& share = *shares_[at(thread)];
+    for (Index round = 0;; ++round) {
+      const std::size_t side = at(round % 2);
+      reports_[at(thread)].best[side] = share.best();
+      if (thread == 0) {
+        reports_[0].stop[side] = failure_ != nullptr || state_.control.poll();
+      }
+      barrier_.wait();
+      PointKey best{-kInfinity, 0};
+      for (const Report& report : reports_) {
+        if (report.best[side].before(best)) {
+          best = report.best[side];
+        }
+      }
+      // Every thread comes to the same decision from the same numbers.
+      const Index position = first_position_ + round;
+      if (const auto end = reason_to_end(best, position); end || reports_[0].stop[side]) {
+        if (thread == 0) {
+          end_ = end.value_or(PickEnd::level_exhausted);
+          result_.next_value = std::max(best.value, 0.0);
+        }
+        break;
+      }
+      share.take(best);
+      if (thread == 0) {
+        record(best, position);
+      }
+      share.update(best, first_place_ + round);
+    }
+    share.finish();  // thread 0 appended its last pick before the last barrier
+  }
+
+  std::optional<PickEnd> reason_to_end(const PointKey& best, Index position) const {
+    if (best.value == -kInfinity) {
+      return PickEnd::level_exhausted;
+    }
+    if (position == request_.count) {
+      return PickEnd::complete;
+    }
+    if (best.value < request_.minimum_value) {
+      return PickEnd::below_minimum;
+    }
+    return std::nullopt;
+  }
+
+  // Thread 0 only: the others read neither the pick list nor the result.
+  void record(const PointKey& pick, Index position) {
+    try {
+      state_.take(pick.row, position, pick.value);
+      result_.indices.push_back(pick.row);
+      result_.values.push_back(pick.value);
+    } catch (...) {
+      failure_ = std::current_exception();  // ends the next round for every thread
+    }
+    state_.control.set_progress(position + 1, request_.count, pick.value);
+  }
+
+  SelectState& state_;
+  const Threshold threshold_;
+  const SelectRequest& request_;
+  SelectResult& result_;
+  const Index first_position_;
+  const Index first_place_;
+  std::vector<std::unique_ptr<Share>> shares_;
+  std::vector<Report> reports_;
+  Barrier barrier_;
+  std::exception_ptr failure_;  // thread 0 only, until the rounds have ended
+  PickEnd end_ = PickEnd::level_exhausted;
+};
+
+}  // namespace
+
+PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
+             SelectResult& result) {
+  return PickLoop(state, threshold, request, result).run();
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,124 @@
+// The rows of a problem as the kernels see them: packed for the screen, canonical for refinement.
+//
+// Owns what belongs to a row whatever the algorithm: the metric's per-row numbers, the centre, the
+// scale. Works for one matrix (select) or two with a common frame (nearest).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/bounds.h"
+#include "core/types.h"
+#include "cpu/kernels.h"
+#include "cpu/simd_level.h"
+#include "cpu/thread_team.h"
+
+namespace farpoint::cpu {
+
+struct KernelSet {
+  const ScreenKernels* screen = nullptr;
+  const RefineKernels* refine = nullptr;
+};
+KernelSet kernel_set(SimdLevel level);
+
+// What all matrices of one call share: how rows are packed and how totals become stored values.
+class Frame {
+ public:
+  // `scale`: the contract's power of two. `largest`: an upper bound of |element| over all matrices.
+  Frame(const MatrixView& sample, Metric metric, double scale, double largest, SimdLevel level);
+
+  Metric metric() const { return metric_; }
+  Index dimension() const { return dimension_; }
+  ElementType type() const { return type_; }
+  const ScreenKernels& screen() const { return *kernels_.screen; }
+  const ScreenBound& bound() const { return bound_; }
+  int lanes() const { return kernels_.screen->lanes; }
+  int tile_picks() const { return kernels_.screen->tile_picks; }
+  Index group_floats() const { return dimension_ * lanes(); }
+
+  double self_dot(const std::byte* x) const {
+    return kernels_.refine->dot[static_cast<int>(type_)](x, x, dimension_);
+  }
+  // Canonical stored value of a pair; the self products matter for cosine only.
+  double value(const std::byte* x, double x_dot_x, const std::byte* y, double y_dot_y) const;
+
+  // Packs up to lanes() rows; `rows` and `self_dots` may be shorter than a group.
+  void pack_group(std::span<const std::byte* const> rows, std::span<const double> self_dots, float* out,
+                  std::vector<float>& scratch, double* squared_norms) const;
+  double pack_row(const std::byte* row, double row_self_dot, float* out) const;
+
+ private:
+  double row_multiplier(double row_self_dot) const;
+
+  KernelSet kernels_;
+  Metric metric_;
+  ElementType type_;
+  Index dimension_;
+  double scale_;
+  double packing_scale_ = 1.0;  // a power of two for squared distances, 1 for cosine
+  std::vector<double> centre_;
+  ScreenBound bound_;
+};
+
+// A matrix within a frame.
+class Points {
+ public:
+  Points(const MatrixView& matrix, const Frame& frame, ThreadTeam& team, Control& control);
+
+  const Frame& frame() const { return *frame_; }
+  Index size() const { return matrix_.rows; }
+  const std::byte* row(Index i) const { return matrix_.row(i); }
+  // x.x for cosine; 0 for squared distances, which do not need it.
+  double self_dot(Index i) const {
+    return self_dots_.empty() ? 0.0 : self_dots_[static_cast<std::size_t>(i)];
+  }
+
+ private:
+  MatrixView matrix_;
+  const Frame* frame_;
+  std::vector<double> self_dots_;
+};
+
+// Groups of packed points with their biases, and the rows they came from: the working set of one
+// thread. Lanes are filled from the front; -1 marks a lane without a point.
+class GroupBlock {
+ public:
+  GroupBlock(const Frame& frame, Index max_groups);
+
+  Index capacity() const { return max_groups_ * lanes_; }
+  Index groups() const { return groups_; }
+  int lanes() const { return lanes_; }
+  Index living() const { return living_; }
+
+  void clear();
+  // Appends rows (at most capacity() in all) and packs them.
+  void pack(const Points& points, std::span<const Index> rows);
+
+  const float* group(Index g) const { return panel_.data() + g * group_floats_; }
+  const float* bias(Index g) const { return bias_.data() + g * lanes_; }
+  Index row(Index slot) const { return rows_[static_cast<std::size_t>(slot)]; }
+  double squared_norm(Index slot) const { return norms_[static_cast<std::size_t>(slot)]; }
+
+  void set_value(const Frame& frame, Index slot, double value);
+  // The slot's point leaves: it never survives a screen again.
+  void remove(Index slot);
+  // Moves points from the last groups into free slots, so that groups() is as small as it can be.
+  void compact();
+
+ private:
+  void move_slot(Index from, Index to);
+
+  int lanes_;
+  Index dimension_;
+  Index group_floats_;
+  Index max_groups_;
+  Index groups_ = 0;
+  Index living_ = 0;
+  std::vector<float> panel_;
+  std::vector<float> bias_;
+  std::vector<double> norms_;
+  std::vector<Index> rows_;
+  std::vector<float> scratch_;
+};
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,209 @@
+#include "cpu/select.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/tuning.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// Evenly spread, unpredictable numbers in [0, 1) without state (splitmix64's finaliser).
+double unit_hash(Index i) {
+  auto z = static_cast<std::uint64_t>(i) + 0x9e3779b97f4a7c15ULL;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  z ^= z >> 31;
+  return static_cast<double>(z >> 11) * 0x1p-53;
+}
+
+int useful_threads(const SelectProblem& problem) {
+  const double work = static_cast<double>(problem.points.rows) *
+                      static_cast<double>(problem.points.columns) *
+                      static_cast<double>(problem.request.count + problem.anchors.rows);
+  return static_cast<int>(
+      std::clamp(work / tuning::kWorkPerThread, 1.0, static_cast<double>(problem.threads)));
+}
+
+class CpuStages final : public Stages {
+ public:
+  CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
+      : state_(points, problem.anchors, team, control, problem.request.assign),
+        capacity_(std::min(candidate_capacity(problem.points.columns, team.size()),
+                           std::max<Index>(problem.points.rows, 1))) {
+    for (const Index i : problem.selected) {
+      state_.picks.append(points.row(i), points.self_dot(i));
+      state_.values[at(i)] = kTaken;
+    }
+    for (Index i = 0; i < problem.anchors.rows; ++i) {
+      const std::byte* row = problem.anchors.row(i);
+      const bool cosine = problem.metric == Metric::cosine;
+      state_.picks.append(row, cosine ? points.frame().self_dot(row) : 0.0);
+    }
+    state_.kept_away = state_.picks.size();
+    state_.free_rows -= static_cast<Index>(problem.selected.size());
+  }
+
+  void accept_first(Index first) override { state_.take(first, 0, kInfinity); }
+
+  void seed() override {
+    state_.team.for_each(
+        state_.points.size(), tuning::kRowsPerTask, state_.control, [&](int, Index begin, Index end) {
+          for (Index i = begin; i < end; ++i) {
+            if (!state_.taken(i)) {
+              state_.values[at(i)] = state_.value(i, 0);
+              state_.progress[at(i)] = 1;
+            }
+          }
+        });
+    if (!state_.labels.empty()) {
+      std::fill(state_.labels.begin(), state_.labels.end(), Index{0});
+    }
+    state_.statistics.pairs_refined += state_.points.size();
+  }
+
+  double value_at_rank(Index rank) override {
+    const Index rows = state_.points.size();
+    const Index sample = std::min(rows, tuning::kRankSample);
+    sample_.clear();
+    for (Index s = 0; s < sample; ++s) {
+      const double place = static_cast<double>(s) + (sample == rows ? 0.0 : unit_hash(s));
+      const auto i = static_cast<Index>(place * static_cast<double>(rows) / static_cast<double>(sample));
+      const double value = state_.values[at(std::min(i, rows - 1))];
+      if (value != kTaken) {
+        sample_.push_back(value);
+      }
+    }
+    double value = 0.0;
+    if (!sample_.empty()) {
+      const Index last = static_cast<Index>(sample_.size()) - 1;
+      const auto wanted = static_cast<Index>(static_cast<double>(rank) * static_cast<double>(sample) /
+                                             static_cast<double>(rows));
+      const auto nth = sample_.begin() + std::clamp<Index>(wanted - 1, 0, last);
+      std::nth_element(sample_.begin(), nth, sample_.end(), std::greater<>());
+      value = *nth;
+    }
+    return value > 0.0 ? value : largest_value();
+  }
+
+  Index gather(const Threshold& threshold) override {
+    std::vector<std::vector<Index>> found(at(state_.team.size()));
+    state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
+                         [&](int thread, Index begin, Index end) {
+                           for (Index i = begin; i < end; ++i) {
+                             const double value = state_.values[at(i)];
+                             if (value != kTaken && threshold.admits(value, i)) {
+                               found[at(thread)].push_back(i);
+                             }
+                           }
+                         });
+    state_.listed.clear();
+    for (const auto& rows : found) {
+      state_.listed.insert(state_.listed.end(), rows.begin(), rows.end());
+    }
+    return static_cast<Index>(state_.listed.size());
+  }
+
+  Index catch_up(Threshold& threshold, Index capacity) override {
+    return cpu::catch_up(state_, threshold, capacity);
+  }
+
+  PickEnd pick(const Threshold& threshold, const SelectRequest& request,
+               SelectResult& result) override {
+    return cpu::pick(state_, threshold, request, result);
+  }
+
+  void pick_duplicates(const SelectRequest& request, SelectResult& result) override {
+    result.next_value = 0.0;
+    if (request.minimum_value > 0.0) {
+      return;
+    }
+    for (Index i = 0; i < state_.points.size(); ++i) {
+      const auto position = static_cast<Index>(result.indices.size());
+      if (position == request.count) {
+        return;
+      }
+      if (!state_.taken(i)) {
+        state_.values[at(i)] = kTaken;
+        --state_.free_rows;
+        result.indices.push_back(i);
+        result.values.push_back(0.0);
+      }
+    }
+  }
+
+  void assign(SelectResult& result) override {
+    Threshold everything = Threshold::everything();
+    gather(everything);
+    cpu::catch_up(state_, everything, state_.points.size());
+    result.labels.resize(at(state_.points.size()));
+    result.label_values.resize(result.labels.size());
+    for (std::size_t i = 0; i < result.labels.size(); ++i) {
+      result.labels[i] = std::max<Index>(state_.labels[i] - state_.kept_away, -1);
+      result.label_values[i] = std::max(state_.values[i], 0.0);  // a pick is at 0 from itself
+    }
+  }
+
+  Index capacity() const override { return capacity_; }
+  Index free_rows() const override { return state_.free_rows; }
+  SelectStatistics& statistics() override { return state_.statistics; }
+
+ private:
+  double largest_value() {
+    std::vector<double> largest(at(state_.team.size()), 0.0);
+    state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
+                         [&](int thread, Index begin, Index end) {
+                           const auto first = state_.values.begin();
+                           largest[at(thread)] = std::max(
+                               largest[at(thread)], *std::max_element(first + begin, first + end));
+                         });
+    return *std::max_element(largest.begin(), largest.end());
+  }
+
+  SelectState state_;
+  Index capacity_;
+  std::vector<double> sample_;
+};
+
+}  // namespace
+
+SelectState::SelectState(const Points& the_points, const MatrixView& the_anchors, ThreadTeam& the_team,
+                         Control& the_control, bool assign)
+    : points(the_points),
+      anchors(the_anchors),
+      team(the_team),
+      control(the_control),
+      picks(the_points.frame()),
+      free_rows(the_points.size()),
+      values(at(the_points.size()), kInfinity),
+      progress(at(the_points.size()), 0),
+      labels(assign ? at(the_points.size()) : 0, 0) {}
+
+void SelectState::take(Index i, Index position, double value) {
+  picks.append(points.row(i), points.self_dot(i));
+  values[at(i)] = kTaken;
+  --free_rows;
+  // At distance 0 an earlier entry is as near as the row itself and keeps the label.
+  if (!labels.empty() && value > 0.0) {
+    labels[at(i)] = kept_away + position;
+  }
+}
+
+Index candidate_capacity(Index dimension, int threads) {
+  const Index row_bytes = dimension * static_cast<Index>(sizeof(float));
+  return std::clamp(tuning::kCandidateBytesPerThread / row_bytes * threads, tuning::kMinCandidates,
+                    tuning::kMaxCandidates);
+}
+
+SelectResult select(const SelectProblem& problem, Control& control) {
+  ThreadTeam team(useful_threads(problem));
+  const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
+  const Points points(problem.points, frame, team, control);
+  control.throw_if_stopped();
+  CpuStages stages(problem, points, team, control);
+  return run_select(problem.request, stages, control);
+}
+
+}  // namespace farpoint::cpu

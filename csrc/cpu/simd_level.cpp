@@ -1,0 +1,100 @@
+#include "cpu/simd_level.h"
+
+#include <array>
+#include <stdexcept>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace farpoint::cpu {
+namespace {
+
+constexpr std::array<std::string_view, kSimdLevels> kNames = {"baseline", "avx2", "avx512"};
+
+#if defined(__x86_64__)
+// Every processor with AVX2 has F16C, but a hypervisor may hide it, and old compilers do not know its
+// name in __builtin_cpu_supports.
+bool has_f16c() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kF16cBit = 1U << 29;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kF16cBit) != 0;
+}
+#endif
+
+}  // namespace
+
+std::string_view simd_level_name(SimdLevel level) { return kNames[static_cast<std::size_t>(level)]; }
+
+std::optional<SimdLevel> parse_simd_level(std::string_view name) {
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == name) {
+      return static_cast<SimdLevel>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+bool simd_level_compiled(SimdLevel level) {
+#if defined(FARPOINT_X86_LEVELS)
+  static_cast<void>(level);
+  return true;
+#else
+  return level == SimdLevel::baseline;
+#endif
+}
+
+bool simd_level_supported(SimdLevel level) {
+#if defined(__x86_64__)
+  // __builtin_cpu_supports also asks whether the operating system saves the registers.
+  switch (level) {
+    case SimdLevel::baseline:
+      return true;
+    case SimdLevel::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+    case SimdLevel::avx512:
+      return simd_level_supported(SimdLevel::avx2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl");
+  }
+  return false;
+#else
+  return level == SimdLevel::baseline;
+#endif
+}
+
+std::vector<SimdLevel> usable_simd_levels() {
+  std::vector<SimdLevel> levels;
+  for (int i = 0; i < kSimdLevels; ++i) {
+    const auto level = static_cast<SimdLevel>(i);
+    if (simd_level_compiled(level) && simd_level_supported(level)) {
+      levels.push_back(level);
+    }
+  }
+  return levels;
+}
+
+SimdLevel choose_simd_level(const std::string& name) {
+  const auto usable = usable_simd_levels();
+  if (name.empty()) {
+    return usable.back();
+  }
+  const auto wanted = parse_simd_level(name);
+  for (const SimdLevel level : usable) {
+    if (wanted == level) {
+      return level;
+    }
+  }
+  std::string known;
+  for (const SimdLevel level : usable) {
+    known += known.empty() ? "" : ", ";
+    known += simd_level_name(level);
+  }
+  throw std::invalid_argument("SIMD level '" + name +
+                              "' cannot be used here; compiled and supported by this processor: " + known);
+}
+
+}  // namespace farpoint::cpu

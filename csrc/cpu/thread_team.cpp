@@ -1,0 +1,138 @@
+#include "cpu/thread_team.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "core/tuning.h"
+
+namespace farpoint::cpu {
+namespace {
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits until `value` differs from `old`: spins, yields, sleeps.
+template <class T>
+void wait_for_change(const std::atomic<T>& value, T old) {
+  for (int i = 0; i < tuning::kSpins; ++i) {
+    if (value.load(std::memory_order_acquire) != old) {
+      return;
+    }
+    pause();
+  }
+  for (int i = 0; i < tuning::kYields; ++i) {
+    if (value.load(std::memory_order_acquire) != old) {
+      return;
+    }
+    std::this_thread::yield();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+void Barrier::wait() {
+  if (members_ == 1) {
+    return;
+  }
+  const unsigned phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
+    // Reset before the release: nobody arrives for the next phase until it is seen.
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    phase_.notify_all();
+  } else {
+    wait_for_change(phase_, phase);
+  }
+}
+
+ThreadTeam::ThreadTeam(int threads) {
+  const int others = std::max(threads, 1) - 1;
+  workers_.reserve(static_cast<std::size_t>(others));
+  try {
+    for (int i = 1; i <= others; ++i) {
+      workers_.emplace_back([this, i] { work(i); });
+    }
+  } catch (const std::system_error&) {
+    // No more threads to be had: a smaller team gives the same result.
+  }
+}
+
+ThreadTeam::~ThreadTeam() {
+  quit_.store(true, std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  for (std::thread& worker : workers_) {
+    worker.join();
+  }
+}
+
+void ThreadTeam::run_job(int thread) {
+  try {
+    (*job_)(thread);
+  } catch (...) {
+    const std::lock_guard lock(error_mutex_);
+    if (!error_) {
+      error_ = std::current_exception();
+    }
+  }
+}
+
+void ThreadTeam::work(int thread) {
+  unsigned seen = 0;
+  while (true) {
+    wait_for_change(epoch_, seen);
+    ++seen;  // every epoch is waited for by every worker, so none is skipped
+    if (quit_.load(std::memory_order_relaxed)) {
+      return;
+    }
+    run_job(thread);
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      running_.notify_one();
+    }
+  }
+}
+
+void ThreadTeam::run(const std::function<void(int)>& job) {
+  job_ = &job;
+  running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  run_job(0);
+  for (int left = running_.load(std::memory_order_acquire); left != 0;
+       left = running_.load(std::memory_order_acquire)) {
+    wait_for_change(running_, left);
+  }
+  if (error_) {
+    std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+}
+
+void ThreadTeam::for_each(Index count, Index grain, Control& control,
+                          const std::function<void(int, Index, Index)>& task) {
+  const Index step = std::max<Index>(grain, 1);
+  if (size() == 1 || count <= step) {
+    for (Index begin = 0; begin < count && !control.poll(); begin += step) {
+      task(0, begin, std::min(begin + step, count));
+    }
+    return;
+  }
+  std::atomic<Index> next{0};
+  run([&](int thread) {
+    while (thread == 0 ? !control.poll() : !control.stopped()) {
+      const Index begin = next.fetch_add(step, std::memory_order_relaxed);
+      if (begin >= count) {
+        return;
+      }
+      task(thread, begin, std::min(begin + step, count));
+    }
+  });
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,66 @@
+// The one place that owns threads.
+//
+// A team lives for one call: nothing outlives it, so a fork between calls is harmless, two calls from
+// two Python threads do not meet, and there is no global state. Workers spin briefly between phases,
+// then sleep.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/control.h"
+#include "core/types.h"
+
+namespace farpoint::cpu {
+
+// All `members` threads meet here; a phase costs well under a microsecond when they come together.
+class Barrier {
+ public:
+  explicit Barrier(int members) : members_(members) {}
+  Barrier(const Barrier&) = delete;
+  Barrier& operator=(const Barrier&) = delete;
+
+  void wait();
+
+ private:
+  const int members_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> phase_{0};
+};
+
+class ThreadTeam {
+ public:
+  explicit ThreadTeam(int threads);
+  ~ThreadTeam();
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Runs job(thread) on every member, the calling thread as number 0, and returns when all have
+  // ended. The first exception is thrown again here.
+  void run(const std::function<void(int thread)>& job);
+
+  // Runs task(thread, begin, end) over [0, count) in pieces of `grain`, handed out as they are asked
+  // for. The calling thread polls `control` between pieces; a stop skips the rest.
+  void for_each(Index count, Index grain, Control& control,
+                const std::function<void(int thread, Index begin, Index end)>& task);
+
+ private:
+  void work(int thread);
+  void run_job(int thread);
+
+  std::vector<std::thread> workers_;
+  const std::function<void(int)>* job_ = nullptr;
+  alignas(64) std::atomic<unsigned> epoch_{0};
+  alignas(64) std::atomic<int> running_{0};
+  std::atomic<bool> quit_{false};
+  std::mutex error_mutex_;
+  std::exception_ptr error_;
+};
+
+}  // namespace farpoint::cpu

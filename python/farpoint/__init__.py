@@ -1,0 +1,39 @@
+"""The most evenly spread rows of a matrix of embeddings: exact farthest-point selection, fast.
+
+>>> import numpy as np
+>>> import farpoint
+>>> X = np.array([[0.0, 0.0], [1.0, 0.0], [10.0, 0.0], [0.0, 6.0]])
+>>> s = farpoint.select(X, k=3)
+>>> s.indices
+array([0, 2, 3])
+>>> s.h_min
+6.0
+"""
+
+from farpoint._api import (
+    ClosestPair,
+    Nearest,
+    covering_radius,
+    h_min,
+    nearest,
+    pairwise_distances,
+    select,
+)
+from farpoint._config import __version__, show_config
+from farpoint.backends import warn_if_pure_python
+from farpoint.selection import Selection
+
+__all__ = [
+    "ClosestPair",
+    "Nearest",
+    "Selection",
+    "__version__",
+    "covering_radius",
+    "h_min",
+    "nearest",
+    "pairwise_distances",
+    "select",
+    "show_config",
+]
+
+warn_if_pure_python()

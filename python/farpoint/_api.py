@@ -1,0 +1,382 @@
+"""The public functions: signatures and docstrings; validate, dispatch, wrap."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from farpoint import _validation as check
+from farpoint._config import __version__
+from farpoint._progress import Progress, listening
+from farpoint._start import center_row, random_row
+from farpoint.backends._protocol import Frame, IndexArray, Matrix, PairProblem, SelectProblem
+from farpoint.selection import Selection
+
+# Rows of a block when distances are written to a float32 `out`.
+_OUT_ELEMENTS = 1 << 22
+
+
+class ClosestPair(NamedTuple):
+    """The closest two rows of a matrix: their distance and row numbers, i < j."""
+
+    value: float
+    i: int
+    j: int
+
+
+class Nearest(NamedTuple):
+    """Distance to, and row number of, the nearest row."""
+
+    distances: npt.NDArray[np.float64]
+    indices: npt.NDArray[np.int64]
+
+
+def select(
+    X: Any,
+    k: int | float | None = None,
+    *,
+    metric: str = "euclidean",
+    start: int | str = 0,
+    selected: npt.ArrayLike | None = None,
+    anchors: Any = None,
+    min_distance: float | None = None,
+    assign: bool = False,
+    backend: str = "auto",
+    threads: int | None = None,
+    progress: Progress = False,
+    seed: int | np.random.Generator | None = None,
+) -> Selection:
+    """Select the most evenly spread rows: exact farthest-point selection.
+
+    Each pick is the row farthest from all picks so far; ties go to the lowest row number. The smallest
+    distance within the selection, `h_min`, is at least half of what any selection of that size can reach. The
+    result is the same to the bit for every backend, SIMD level and number of threads.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        One row a point: numpy array or memory map of float16, bfloat16, float32, float64, int8 or uint8 in
+        any memory order, CPU torch tensor, Arrow (fixed-size) list array, anything with an array
+        protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
+        integers are converted to a floating type that holds them.
+    k : int or float, optional
+        How many rows: a count, or a fraction of n as a float in (0, 1] (rounded, at least one). May be
+        left out when `min_distance` is given.
+    metric : {"euclidean", "sqeuclidean", "cosine"}
+        What `radii`, `h_min` and `min_distance` are measured in. Cosine distance is ``1 - cos(x, y)``;
+        zero rows are an error.
+    start : int or {"center", "random"}
+        The first pick: a row number, the row nearest the mean, or a random row (see `seed`). Has no
+        meaning with `selected` or `anchors`: then the first pick is the row farthest from them.
+    selected : (s,) array_like of int, optional
+        Rows of X chosen before: never returned again, kept away from.
+    anchors : (m, d) array_like, optional
+        Vectors outside X to keep away from, such as data already owned. Converted to the dtype of X.
+    min_distance : float, optional
+        Stop before a pick closer than this to what came before it.
+    assign : bool
+        Also return each row's nearest pick and its distance.
+    backend : {"auto", "cpu", "numba", "reference"}
+        "auto" takes the compiled engine, or Numba where there is none. A backend that is named is used or
+        refused.
+    threads : int, optional
+        Default: the processors that this process may use.
+    progress : bool or callable
+        True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
+    seed : int or numpy.random.Generator, optional
+        For ``start="random"``.
+
+    Returns
+    -------
+    Selection
+        `indices`, `radii`, `h_min`, `covering_radius`, `upper_bound` and more.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With the argument, what is wrong with it and what would be right.
+    RuntimeError
+        The backend that was named cannot be used here.
+    KeyboardInterrupt
+        Ctrl-C ends a selection within a fraction of a second.
+
+    Notes
+    -----
+    Farthest-first traversal (Gonzalez, 1985 [1]_). The plain loop costs n k d multiply-adds; the compiled
+    engine evaluates a fraction of the pairs (``info["fraction_evaluated"]``) and keeps
+    16 n bytes of state beyond 4 d bytes a pick.
+
+    References
+    ----------
+    .. [1] T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical
+       Computer Science 38 (1985), 293-306.
+
+    Examples
+    --------
+    >>> X = np.array([[0, 0], [1, 0], [0, 1], [10, 0], [0, 7]], dtype=np.float32)
+    >>> s = farpoint.select(X, k=3)
+    >>> s.indices
+    array([0, 3, 4])
+    >>> s.radii
+    array([inf, 10.,  7.])
+    >>> farpoint.select(X, min_distance=1.2).indices
+    array([0, 3, 4])
+    >>> farpoint.select(X, k=1, selected=[3], anchors=[[0, 7]]).indices
+    array([0])
+    """
+    began = time.perf_counter()
+    distance = check.check_min_distance(min_distance)
+    sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
+    prepared = check.prepare(sources, metric, backend, threads, convert_to_first=True)
+    points, frame = prepared.matrices[0], prepared.frame
+    n = len(points)
+    rows = check.check_selected(selected, n)
+    count = check.check_count(k, n, n - len(rows), distance)
+    kept_away = anchors is not None or len(rows) > 0
+    first = _first_row(check.check_start(start, seed, n, kept_away), points, frame, seed)
+
+    minimum = 0.0
+    if distance is not None:
+        minimum = prepared.metric.smallest_value(distance, prepared.unit, frame.stored)
+    with listening(progress, count, prepared.metric, prepared.unit) as listener:
+        raw = prepared.backend.select(
+            SelectProblem(
+                points=points,
+                frame=frame,
+                k=count,
+                first=first,
+                selected=rows,
+                anchors=prepared.matrices[1] if anchors is not None else None,
+                minimum_value=minimum,
+                assign=bool(assign),
+                progress=listener,
+            )
+        )
+    labelled = raw.label_values is not None
+    return Selection(
+        indices=raw.indices,
+        radii=prepared.metric.distances(raw.values, prepared.unit),
+        covering_radius=prepared.metric.distance(raw.next_value, prepared.unit),
+        metric=prepared.metric.name,
+        labels=raw.labels,
+        distances=prepared.metric.distances(raw.label_values, prepared.unit) if labelled else None,
+        info={
+            "backend": prepared.backend.name,
+            "version": __version__,
+            "n": n,
+            "d": points.shape[1],
+            "dtype": frame.dtype,
+            "threads": frame.threads,
+            "seconds": time.perf_counter() - began,
+            **raw.statistics,
+        },
+    )
+
+
+def _first_row(
+    start: int | str | None, points: Matrix, frame: Frame, seed: int | np.random.Generator | None
+) -> int | None:
+    if start == "center":
+        return center_row(points, frame)
+    if start == "random":
+        return random_row(len(points), seed)
+    return start  # type: ignore[return-value]
+
+
+def nearest(
+    X: Any,
+    Y: Any,
+    *,
+    metric: str = "euclidean",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Nearest:
+    """Find the nearest row of Y for each row of X, exactly.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    Y : (m, d) array_like
+        As for `select`. Of different dtypes: both are converted to float64 if one is, else to float32.
+    metric, backend, threads
+        As for `select`.
+
+    Returns
+    -------
+    Nearest
+        Named tuple ``(distances, indices)``, (n,) float64 and (n,) int64; ties go to the lowest row of Y.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With the argument and what is wrong with it.
+
+    Notes
+    -----
+    Costs n m d multiply-adds in blocked float32; only pairs that a proven bound lets through get their
+    canonical float64 distance. Nothing of size n x m is stored.
+
+    Examples
+    --------
+    >>> farpoint.nearest([[0.0], [4.0]], [[5.0], [1.0], [-1.0]])
+    Nearest(distances=array([1., 1.]), indices=array([1, 0]))
+    """
+    prepared = check.prepare([(X, "X"), (Y, "Y")], metric, backend, threads)
+    values, indices = prepared.backend.nearest(PairProblem(*prepared.matrices, prepared.frame))
+    return Nearest(prepared.metric.distances(values, prepared.unit), indices)
+
+
+def h_min(
+    X: Any,
+    *,
+    metric: str = "euclidean",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> ClosestPair:
+    """Find the minimum pairwise distance of a set: its closest pair, exactly.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        At least two rows; as for `select`.
+    metric, backend, threads
+        As for `select`.
+
+    Returns
+    -------
+    ClosestPair
+        Named tuple ``(value, i, j)`` with i < j; of several closest pairs the one with the lowest i, then j.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With the argument and what is wrong with it.
+
+    Notes
+    -----
+    Costs n^2 d / 2 multiply-adds in blocked float32. Nothing of size n x n is stored.
+
+    Examples
+    --------
+    >>> farpoint.h_min([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
+    ClosestPair(value=1.0, i=1, j=2)
+    """
+    prepared = check.prepare([(X, "X")], metric, backend, threads)
+    points = prepared.matrices[0]
+    if len(points) < 2:
+        raise ValueError("X has one row; a pairwise distance needs at least two")
+    value, i, j = prepared.backend.closest_pair(PairProblem(points, points, prepared.frame))
+    return ClosestPair(prepared.metric.distance(value, prepared.unit), i, j)
+
+
+def pairwise_distances(
+    X: Any,
+    Y: Any = None,
+    out: npt.NDArray[Any] | None = None,
+    *,
+    metric: str = "euclidean",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> npt.NDArray[Any]:
+    """Compute all distances between rows of X and rows of Y, to the bit of the contract.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    Y : (m, d) array_like, optional
+        Default: X. As for `nearest`.
+    out : (n, m) array of float32 or float64, optional
+        Where to write; float32 rounds.
+    metric, backend, threads
+        As for `select`.
+
+    Returns
+    -------
+    (n, m) float64 array, or `out`
+
+    Raises
+    ------
+    ValueError, TypeError
+        With the argument and what is wrong with it.
+
+    Notes
+    -----
+    Differences are squared and summed in float64, n m d of each: no cancellation, whatever the offset of
+    the data.
+
+    Examples
+    --------
+    >>> farpoint.pairwise_distances([[0.0], [3.0]], [[1.0], [5.0]])
+    array([[1., 5.],
+           [2., 2.]])
+    """
+    sources = [(X, "X")] if Y is None else [(X, "X"), (Y, "Y")]
+    prepared = check.prepare(sources, metric, backend, threads)
+    x, y = prepared.matrices[0], prepared.matrices[-1]
+    target = check.check_out(out, (len(x), len(y)))
+    if target is None:
+        values = prepared.backend.pairwise(PairProblem(x, y, prepared.frame))
+        return prepared.metric.distances(values, prepared.unit)
+    step = max(1, _OUT_ELEMENTS // len(y))
+    for begin in range(0, len(x), step):
+        block = PairProblem(x[begin : begin + step], y, prepared.frame)
+        values = prepared.backend.pairwise(block)
+        with np.errstate(over="ignore"):
+            target[begin : begin + step] = prepared.metric.distances(values, prepared.unit)
+    return target
+
+
+def covering_radius(
+    X: Any,
+    Y: Any,
+    *,
+    metric: str = "euclidean",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> float:
+    """Return the largest distance from any row of X to its nearest row of Y.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    Y : (m, d) array_like
+        As for `nearest`.
+    metric, backend, threads
+        As for `select`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        With the argument and what is wrong with it.
+
+    Notes
+    -----
+    Costs what `nearest` costs.
+
+    Examples
+    --------
+    >>> farpoint.covering_radius([[0.0], [1.0], [9.0]], [[0.0], [5.0]])
+    4.0
+    """
+    found = nearest(X, Y, metric=metric, backend=backend, threads=threads)
+    return float(found.distances.max()) if len(found.distances) else math.nan
+
+
+__all__ = [
+    "ClosestPair",
+    "IndexArray",
+    "Nearest",
+    "covering_radius",
+    "h_min",
+    "nearest",
+    "pairwise_distances",
+    "select",
+]

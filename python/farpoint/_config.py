@@ -1,0 +1,97 @@
+"""What is installed here, and why what is not is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+from typing import Any
+
+import numpy as np
+
+__version__ = importlib.metadata.version("farpoint")
+
+
+def config() -> dict[str, Any]:
+    """Return what `show_config` prints."""
+    from farpoint._validation import check_threads
+    from farpoint.backends import BACKENDS
+
+    backends: dict[str, Any] = {}
+    for name, backend in BACKENDS.items():
+        reason = backend.unavailable()
+        if reason is not None:
+            backends[name] = {"available": False, "reason": reason}
+            continue
+        try:
+            backends[name] = {"available": True, **backend.describe()}
+        except Exception as error:
+            # Shown, not raised: this is where users look when something is broken.
+            backends[name] = {"available": False, "reason": f"{type(error).__name__}: {error}"}
+    usable = [name for name in ("cpu", "numba") if backends[name]["available"]]
+    return {
+        "farpoint": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "threads": check_threads(None),
+        "auto": usable[0] if usable else None,
+        "backends": backends,
+        "optional": {
+            module: importlib.util.find_spec(module) is not None
+            for module in ("numba", "tqdm", "pyarrow", "safetensors", "ml_dtypes", "matplotlib")
+        },
+    }
+
+
+def show_config(mode: str = "text") -> dict[str, Any] | None:
+    """Show version, backends with their SIMD level or the reason why they are missing, and threads.
+
+    Parameters
+    ----------
+    mode : {"text", "dict"}
+        Print, or return a dictionary instead.
+
+    Returns
+    -------
+    dict or None
+        The dictionary for ``mode="dict"``.
+
+    Examples
+    --------
+    >>> farpoint.show_config("dict")["backends"]["reference"]
+    {'available': True}
+    """
+    if mode not in ("text", "dict"):
+        raise ValueError(f'mode must be "text" or "dict", not {mode!r}')
+    found = config()
+    if mode == "dict":
+        return found
+    print("\n".join(format_config(found)))
+    return None
+
+
+def format_config(found: dict[str, Any]) -> list[str]:
+    """Return the lines that `show_config` prints."""
+    lines = [
+        f"farpoint {found['farpoint']}  (Python {found['python']}, numpy {found['numpy']}, "
+        f"{found['platform']})",
+        f"threads   {found['threads']}",
+        f"auto      {found['auto'] or 'nothing: see the reasons below'}",
+        "backends",
+    ]
+    for name, backend in found["backends"].items():
+        details = dict(backend)
+        if details.pop("available"):
+            text = ", ".join(
+                f"{key} {' '.join(value) if isinstance(value, list) else value}"
+                for key, value in details.items()
+            )
+            lines.append(f"  {name:<10} yes  {text}".rstrip())
+        else:
+            lines.append(f"  {name:<10} no   {details['reason']}")
+    lines.append(
+        "optional  "
+        + ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in found["optional"].items())
+    )
+    return lines

@@ -1,0 +1,185 @@
+"""Matrices from whatever users hold: numpy, memory maps, torch, Arrow, anything with an array protocol.
+
+`as_matrix` ends with a 2-D numpy array of a supported element type whose rows are contiguous, copying only
+where the layout or the type makes it necessary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from farpoint.backends._protocol import Matrix
+
+SUPPORTED_DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8")
+
+# Types that a supported one holds exactly.
+_PROMOTIONS = {
+    "bool": "uint8",
+    "int16": "float32",
+    "uint16": "float32",
+    "int32": "float64",
+    "uint32": "float64",
+    "int64": "float64",
+    "uint64": "float64",
+}
+_EXACT_IN_FLOAT64 = 2**53
+
+
+def as_matrix(source: object, name: str) -> Matrix:
+    """Return `source` as an (n, d) array with contiguous rows.
+
+    Parameters
+    ----------
+    source : array_like
+        See `farpoint.select`.
+    name : str
+        What to call it in messages.
+
+    Raises
+    ------
+    TypeError
+        Not an array of numbers, or numbers that no supported type holds.
+    ValueError
+        Not 2-D, or without rows or columns.
+    """
+    array = _as_array(source, name)
+    _check_shape(array, name)
+    array = _as_supported(array, name)
+    if array.dtype.byteorder == ">" or not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return _with_contiguous_rows(array)
+
+
+def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
+    if isinstance(source, np.ma.MaskedArray):
+        if np.ma.getmaskarray(source).any():
+            raise TypeError(f"{name} is a masked array with masked elements; fill or drop them first")
+        return np.asarray(source.data)
+    if isinstance(source, np.ndarray):
+        return np.asarray(source)
+    if source is None or isinstance(source, (str, bytes, dict, set, int, float, complex)):
+        raise TypeError(
+            f"{name} must be a 2-D array of numbers, not {type(source).__name__}"
+            + ("; load the file first (numpy.load, or the command line)" if isinstance(source, str) else "")
+        )
+    module = type(source).__module__.partition(".")[0]
+    if module == "torch":
+        return _from_torch(source, name)
+    if module == "pyarrow" or hasattr(source, "__arrow_c_array__") or hasattr(source, "__arrow_c_stream__"):
+        if not hasattr(source, "__array__") or module == "pyarrow":
+            return _from_arrow(source, name)
+    if hasattr(source, "__cuda_array_interface__"):
+        raise TypeError(
+            f"{name} is on a CUDA device, which no backend of this version reads; copy it to the host first"
+        )
+    if hasattr(source, "__dlpack__") and not hasattr(source, "__array__"):
+        return np.asarray(np.from_dlpack(source))  # type: ignore[arg-type]
+    try:
+        return np.asarray(source)
+    except ValueError as error:
+        raise ValueError(f"{name} must be rectangular: every row of the same length ({error})") from None
+
+
+def _from_torch(tensor: Any, name: str) -> np.ndarray[Any, Any]:
+    if not hasattr(tensor, "detach"):
+        return np.asarray(tensor)
+    if tensor.device.type != "cpu":
+        raise TypeError(
+            f"{name} is on device {tensor.device}, which no backend of this version reads; pass "
+            f"{name}.cpu()"
+        )
+    tensor = tensor.detach()
+    if str(tensor.dtype) == "torch.bfloat16":
+        import torch
+
+        # numpy has no bfloat16 of its own: the bits travel as integers.
+        return np.asarray(tensor.view(torch.int16).numpy()).view(_bfloat16(name))
+    return np.asarray(tensor.numpy())
+
+
+def _bfloat16(name: str) -> np.dtype[Any]:
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise TypeError(f"{name} is bfloat16, which needs ml_dtypes: pip install ml_dtypes") from None
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise TypeError(
+            f'{name} is Arrow data, which needs pyarrow: pip install "farpoint[io]"'
+        ) from None
+    if isinstance(source, (pa.Table, pa.RecordBatch)):
+        raise TypeError(f"{name} is a table; pass the column that holds the embeddings")
+    if isinstance(source, pa.ChunkedArray):
+        array = source.combine_chunks()
+    elif isinstance(source, pa.Array):
+        array = source
+    elif hasattr(source, "__arrow_c_array__"):
+        array = pa.array(source)
+    else:
+        array = pa.chunked_array(source).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # zero chunks
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    kind = array.type
+    if array.null_count:
+        raise ValueError(f"{name} has {array.null_count} null rows; drop or fill them first")
+    if pa.types.is_fixed_size_list(kind):
+        width = kind.list_size
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = array.value_lengths().unique().to_pylist()
+        if len(lengths) > 1:
+            raise ValueError(f"{name} has lists of different lengths ({min(lengths)} to {max(lengths)})")
+        width = lengths[0] if lengths else 0
+    else:
+        raise TypeError(f"{name} must be an Arrow array of (fixed-size) lists of numbers, not {kind}")
+    flat = array.flatten()
+    if flat.null_count:
+        raise ValueError(f"{name} has {flat.null_count} null elements; drop or fill them first")
+    values = np.asarray(flat.to_numpy(zero_copy_only=False))
+    return values.reshape(len(array), width)
+
+
+def _check_shape(array: np.ndarray[Any, Any], name: str) -> None:
+    if array.dtype == object:
+        raise TypeError(
+            f"{name} has dtype object: an array of numbers with rows of equal length is needed "
+            f"(numpy.stack(list) makes one)"
+        )
+    if array.ndim != 2:
+        advice = " (reshape(-1, 1) makes a column of it)" if array.ndim == 1 else ""
+        raise ValueError(f"{name} must be 2-D (rows, columns); it has shape {array.shape}{advice}")
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise ValueError(f"{name} is empty: it has shape {array.shape}")
+
+
+def _as_supported(array: np.ndarray[Any, Any], name: str) -> Matrix:
+    dtype = array.dtype.name
+    if dtype in SUPPORTED_DTYPES:
+        return array
+    target = _PROMOTIONS.get(dtype)
+    if target is None:
+        raise TypeError(
+            f"{name} has dtype {array.dtype}; supported are {', '.join(SUPPORTED_DTYPES)}"
+        )
+    if dtype in ("int64", "uint64"):
+        low, high = int(array.min()), int(array.max())
+        if max(-low, high) > _EXACT_IN_FLOAT64:
+            raise TypeError(
+                f"{name} has dtype {dtype} with elements beyond 2**53, which float64 does not hold exactly"
+            )
+    return array.astype(target)
+
+
+def _with_contiguous_rows(array: Matrix) -> Matrix:
+    n, d = array.shape
+    contiguous = d == 1 or array.strides[1] == array.itemsize
+    aligned = array.strides[0] % array.itemsize == 0 and array.flags.aligned
+    if contiguous and aligned:
+        return array
+    return np.ascontiguousarray(array)

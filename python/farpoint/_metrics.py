@@ -1,0 +1,114 @@
+"""The metrics: what the engines compute for each, and how that becomes a distance.
+
+Engines work with *stored values* (docs/contract.md): squared distances in a power-of-two unit, or
+cosine distances. Everything that turns values into what users see, and back, is here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+# Stored values are rounded (to float32 for most element types), so a bound computed from one could be short
+# by an ulp or two. Certificates are rounded outwards by this much, several times what is needed.
+_CERTIFICATE_SLACK = 2.0**-22
+_COSINE_SLACK = 2.0**-40
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How stored squared values relate to squared distances: value * 2**exponent, exponent even."""
+
+    exponent: int
+
+    @property
+    def scale(self) -> float:
+        """What the engines multiply float64 totals with before rounding them."""
+        return math.ldexp(1.0, -self.exponent)
+
+
+def _root(values: FloatArray, unit: Unit) -> FloatArray:
+    # The exponent is even, so it is halved after the root: squares of the largest float64 would overflow.
+    return np.ldexp(np.sqrt(values), unit.exponent // 2)
+
+
+def _square(values: FloatArray, unit: Unit) -> FloatArray:
+    return np.ldexp(values, unit.exponent)
+
+
+def _identity(values: FloatArray, unit: Unit) -> FloatArray:
+    return values
+
+
+def _double(radius: float) -> float:
+    return 2.0 * radius * (1 + _CERTIFICATE_SLACK)
+
+
+def _quadruple(radius: float) -> float:
+    return 4.0 * radius * (1 + _CERTIFICATE_SLACK)
+
+
+def _double_angle(radius: float) -> float:
+    # Angles obey the triangle inequality: with radius = 1 - cos(t), two points of one cell are
+    # at most 1 - cos(2 t) = 2 r (2 - r) apart while 2 t <= pi, and never more than 2.
+    slack = radius * (1 + _CERTIFICATE_SLACK) + _COSINE_SLACK
+    return 2.0 if slack >= 1.0 else min(2.0, 2.0 * slack * (2.0 - slack))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of the public interface."""
+
+    name: str
+    kind: str  # what the engines compute: "squared" or "cosine"
+    from_values: Callable[[FloatArray, Unit], FloatArray]
+    largest_spread: Callable[[float], float]  # of two points within a covering radius of one centre
+
+    def distances(self, values: npt.ArrayLike, unit: Unit) -> FloatArray:
+        """Distances of an array of stored values."""
+        return self.from_values(np.asarray(values, dtype=np.float64), unit)
+
+    def distance(self, value: float, unit: Unit) -> float:
+        """The distance of one stored value."""
+        return float(self.distances(value, unit))
+
+    def smallest_value(self, distance: float, unit: Unit, stored: type[np.floating]) -> float:
+        """Return the smallest stored value whose distance is at least `distance`.
+
+        Engines compare values; a comparison with this one decides as a comparison of distances would.
+        """
+        if distance <= 0:
+            return 0.0
+        try:
+            if self.kind == "cosine":
+                guess = distance
+            elif self.name == "euclidean":
+                guess = math.ldexp(distance, -unit.exponent // 2) ** 2
+            else:
+                guess = math.ldexp(distance, -unit.exponent)
+        except OverflowError:
+            return math.inf
+        with np.errstate(over="ignore", under="ignore"):
+            value = stored(guess)
+        # The rounded inverse is within a few ulps of the answer; walk the rest.
+        while value > 0 and self.distance(float(np.nextafter(value, stored(0))), unit) >= distance:
+            value = np.nextafter(value, stored(0))
+        while not np.isinf(value) and self.distance(float(value), unit) < distance:
+            value = np.nextafter(value, stored(np.inf))
+        return float(value)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("euclidean", "squared", _root, _double),
+        Metric("sqeuclidean", "squared", _square, _quadruple),
+        Metric("cosine", "cosine", _identity, _double_angle),
+    )
+}

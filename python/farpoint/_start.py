@@ -1,0 +1,40 @@
+"""Where a selection starts, when not at a row that the user named. The same for every backend."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from farpoint.backends._protocol import Frame, Matrix
+from farpoint.backends.reference import values_to_row
+
+_BLOCK_ROWS = 4096
+
+
+def center_row(points: Matrix, frame: Frame) -> int:
+    """Return the row nearest the mean (the mean direction for cosine); ties to the lowest.
+
+    The mean is summed in float64 row after row, so that it does not depend on anything but the data.
+    """
+    total = np.zeros(points.shape[1])
+    for start in range(0, len(points), _BLOCK_ROWS):
+        block = points[start : start + _BLOCK_ROWS].astype(np.float64)
+        if frame.kind == "cosine":
+            block /= np.sqrt((block * block).sum(axis=1))[:, None]
+        # accumulate, unlike sum, has one order of additions whatever the memory layout.
+        total = np.add.accumulate(np.vstack((total[None, :], block)), axis=0)[-1]
+    mean = total / len(points)
+    if frame.kind == "cosine" and not mean.any():
+        raise ValueError('start="center" has no meaning: the directions of the rows cancel to zero')
+
+    best, best_value = 0, np.inf
+    for start in range(0, len(points), _BLOCK_ROWS):
+        values = values_to_row(points[start : start + _BLOCK_ROWS], mean, frame)
+        row = int(np.argmin(values))
+        if values[row] < best_value:
+            best, best_value = start + row, float(values[row])
+    return best
+
+
+def random_row(n: int, seed: int | np.random.Generator | None) -> int:
+    """Return a row drawn by numpy's default generator."""
+    return int(np.random.default_rng(seed).integers(n))

@@ -1,0 +1,116 @@
+"""What a backend is: what it supports, and four operations on validated problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[Any]
+ValueArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.int64]
+
+# done, total, stored value of the last pick. Called on the calling thread; may raise to stop.
+ProgressListener = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can be asked for; drives validation, dispatch and the table in the docs."""
+
+    metrics: frozenset[str]
+    dtypes: frozenset[str]
+    devices: frozenset[str] = frozenset({"cpu"})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all matrices of one call share."""
+
+    kind: str  # "squared" or "cosine"
+    dtype: str  # element type of every matrix of the call
+    scale: float  # the contract's power of two; 1 for float64 and for cosine
+    largest: float  # upper bound of |element|
+    threads: int
+
+    @property
+    def stored(self) -> type[np.floating]:
+        """The type that values are rounded to."""
+        return np.float64 if self.dtype == "float64" else np.float32
+
+
+@dataclass(frozen=True)
+class SelectProblem:
+    """A validated selection. Rows of every matrix are contiguous."""
+
+    points: Matrix
+    frame: Frame
+    k: int
+    first: int | None  # None exactly when something is kept away from
+    selected: IndexArray
+    anchors: Matrix | None
+    minimum_value: float  # stop before a pick whose stored value is below this
+    assign: bool
+    progress: ProgressListener | None
+
+
+@dataclass(frozen=True)
+class RawSelection:
+    """A selection in stored values."""
+
+    indices: IndexArray
+    values: ValueArray
+    next_value: float
+    labels: IndexArray | None = None
+    label_values: ValueArray | None = None
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairProblem:
+    """Rows of `x` against rows of `y`; both validated, of one element type."""
+
+    x: Matrix
+    y: Matrix
+    frame: Frame
+
+
+class Backend(Protocol):
+    """One way to compute. All ways return the same bits."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the public interface."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it supports."""
+        ...
+
+    def unavailable(self) -> str | None:
+        """Return why it cannot be used here, or None if it can."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it would run with here."""
+        ...
+
+    def select(self, problem: SelectProblem) -> RawSelection:
+        """Farthest-point selection."""
+        ...
+
+    def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
+        """Nearest row of y for each row of x; ties to the lowest."""
+        ...
+
+    def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
+        """Return the closest two rows of x; ties to the lowest (i, j)."""
+        ...
+
+    def pairwise(self, problem: PairProblem) -> ValueArray:
+        """All values, (len(x), len(y))."""
+        ...

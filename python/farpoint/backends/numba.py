@@ -1,0 +1,411 @@
+"""The fallback: the same batching as the C++ engine, with numpy's matrix product and Numba kernels.
+
+A candidate set is kept current against every new pick; as long as its best point cannot be beaten by the
+old distances outside it, the pick is exact. Pending picks then reach all other rows as one blocked matrix
+product in float32, certified by the bound of csrc/core/bounds.h; what the bound lets through gets its
+canonical distance.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from farpoint.backends._protocol import (
+    Capabilities,
+    Frame,
+    IndexArray,
+    Matrix,
+    PairProblem,
+    RawSelection,
+    SelectProblem,
+    ValueArray,
+)
+
+# Rows of a block of the matrix product: the product and its comparison stay in the caches.
+_BLOCK_ROWS = 2048
+# Rows of y that meet the blocks of x at a time.
+_CHUNK_ROWS = 2048
+# More candidates: longer batches, costlier picks.
+_CANDIDATES = 1024
+# Picks between two looks at signals and progress.
+_PICKS_PER_CALL = 64
+_CENTRE_SAMPLE = 4096
+
+
+@cache
+def _present() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+def _kernels() -> Any:
+    from farpoint.backends import _numba_kernels
+
+    return _numba_kernels
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Blocks run on our own threads, so each product runs on one."""
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
+
+
+def _blocks(rows: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One matrix: its elements as the kernels read them, and x.x of each row for cosine."""
+
+    rows: Matrix  # float32 or float64, C order
+    self_dots: ValueArray
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Rows centred, scaled and rounded to float32, with their squared norms."""
+
+    rows: np.ndarray[Any, np.dtype[np.float32]]
+    norms: ValueArray
+
+
+class _Screen:
+    """Packing and the bound, as csrc/core/bounds.h has them."""
+
+    def __init__(self, side: _Side, frame: Frame) -> None:
+        d = side.rows.shape[1]
+        self.cosine = frame.kind == "cosine"
+        self.multiplier = 1.0
+        if not self.cosine and frame.largest > 0:
+            self.multiplier = float(2.0 ** -np.frexp(frame.largest)[1])
+        step = max(1, len(side.rows) // _CENTRE_SAMPLE)
+        self.centre = np.zeros(d)
+        sample = _Side(
+            side.rows[::step], side.self_dots[::step] if self.cosine else side.self_dots
+        )
+        self.centre = self.pack(sample, slice(None)).rows.mean(axis=0, dtype=np.float64)
+
+        rounding = d * 2.0**-24
+        self.usable = rounding < 0.25
+        self.shrink = 1.0 - (rounding / (1.0 - rounding) + 16 * 2.0**-24) if self.usable else 0.0
+        self.absolute = 16.0 * (d + np.sqrt(d)) * 2.0**-149
+        if self.cosine:
+            self.absolute += 2.0**-44 + d * 2.0**-50
+            self.to_packed = 2.0
+        else:
+            self.to_packed = self.multiplier / frame.scale * self.multiplier
+
+    def pack(self, side: _Side, rows: slice) -> _Packed:
+        x = side.rows[rows].astype(np.float64)
+        if self.cosine:
+            x /= np.sqrt(side.self_dots[rows])[:, None]
+        x *= self.multiplier
+        x -= self.centre
+        packed = x.astype(np.float32)
+        wide = packed.astype(np.float64)
+        return _Packed(packed, np.einsum("ij,ij->i", wide, wide))
+
+
+class _Workspace:
+    """What one call needs: threads, the side that is updated, and the screen."""
+
+    def __init__(self, matrix: Matrix, frame: Frame, team: ThreadPoolExecutor) -> None:
+        self.frame = frame
+        self.team = team
+        self.kernels = _kernels()
+        self.side = self.read(matrix)
+        self.screen = _Screen(self.side, frame)
+
+    def read(self, matrix: Matrix) -> _Side:
+        # float32 holds every float16, bfloat16 and small integer exactly.
+        rows = np.ascontiguousarray(matrix, dtype=self.frame.stored)
+        dots = np.zeros(0)
+        if self.frame.kind == "cosine":
+            dots = np.empty(len(rows))
+            self.kernels.self_dots(rows, dots)
+        return _Side(rows, dots)
+
+    def lower(
+        self,
+        values: ValueArray,
+        labels: IndexArray,
+        side: _Side,
+        chunk: slice,
+        first_label: int,
+    ) -> None:
+        """Lower `values` of all rows of the workspace's side by rows `chunk` of another side."""
+        screen, own = self.screen, self.side
+        packed = screen.pack(side, chunk)
+        other_rows = np.ascontiguousarray(side.rows[chunk])
+        other_dots = side.self_dots[chunk] if screen.cosine else side.self_dots
+        other_bias = 0.5 * packed.norms * screen.shrink
+
+        def lower_block(rows: slice) -> None:
+            block = screen.pack(own, rows)
+            products = block.rows @ packed.rows.T
+            self.kernels.lower_block(
+                products,
+                own.rows[rows],
+                own.self_dots[rows] if screen.cosine else own.self_dots,
+                block.norms,
+                other_rows,
+                other_dots,
+                other_bias,
+                values[rows],
+                labels[rows],
+                first_label,
+                screen.usable,
+                screen.shrink,
+                screen.absolute,
+                screen.to_packed,
+                screen.cosine,
+                self.frame.scale,
+                self.frame.stored is np.float64,
+            )
+
+        with _one_blas_thread():
+            for _ in self.team.map(lower_block, _blocks(len(own.rows), _BLOCK_ROWS)):
+                pass
+
+
+class NumbaBackend:
+    """Batched selection without a compiler."""
+
+    name = "numba"
+    capabilities = Capabilities(
+        metrics=frozenset({"euclidean", "sqeuclidean", "cosine"}),
+        dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
+    )
+
+    def unavailable(self) -> str | None:
+        """Return how to install Numba, if it is missing."""
+        return None if _present() else 'Numba is not installed: pip install "farpoint[numba]"'
+
+    def describe(self) -> dict[str, Any]:
+        """Numba's version."""
+        import numba
+
+        return {"numba": numba.__version__}
+
+    def select(self, problem: SelectProblem) -> RawSelection:
+        """Farthest-point selection in batches."""
+        with ThreadPoolExecutor(problem.frame.threads) as team:
+            return _Selector(problem, team).run()
+
+    def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
+        """Nearest row of y for each row of x."""
+        with ThreadPoolExecutor(problem.frame.threads) as team:
+            workspace = _Workspace(problem.x, problem.frame, team)
+            other = workspace.read(problem.y)
+            values = np.full(len(problem.x), np.inf)
+            labels = np.full(len(problem.x), -1, dtype=np.int64)
+            for chunk in _blocks(len(problem.y), _CHUNK_ROWS):
+                workspace.lower(values, labels, other, chunk, chunk.start)
+            return values, labels
+
+    def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
+        """Return the closest two rows of x."""
+        with ThreadPoolExecutor(problem.frame.threads) as team:
+            workspace = _Workspace(problem.x, problem.frame, team)
+            best = (float("inf"), -1, -1)
+            # Rows rise, and a later row must be strictly closer, so ties stay with the lowest pair.
+            for start in range(0, len(problem.x) - 1, _CHUNK_ROWS):
+                rows = slice(start, min(start + _CHUNK_ROWS, len(problem.x) - 1))
+                values = np.full(rows.stop - rows.start, best[0])
+                labels = np.full(len(values), -1, dtype=np.int64)
+                self._pairs_above(workspace, rows, values, labels)
+                found = int(np.argmin(values))
+                if values[found] < best[0]:
+                    best = (float(values[found]), start + found, int(labels[found]))
+            return best
+
+    @staticmethod
+    def _pairs_above(
+        workspace: _Workspace, rows: slice, values: ValueArray, labels: IndexArray
+    ) -> None:
+        """Nearest row above each of `rows`, if nearer than `values`."""
+        screen, side = workspace.screen, workspace.side
+        packed = screen.pack(side, rows)
+        columns = list(_blocks(len(side.rows), _CHUNK_ROWS))
+
+        def lower(part: slice) -> None:
+            local = slice(part.start, part.stop)
+            own = slice(rows.start + local.start, rows.start + local.stop)
+            for chunk in columns:
+                if chunk.stop <= own.start + 1:
+                    continue
+                other = screen.pack(side, chunk)
+                workspace.kernels.lower_pairs(
+                    packed.rows[local] @ other.rows.T,
+                    side.rows,
+                    side.self_dots,
+                    packed.norms[local],
+                    other.norms,
+                    own.start,
+                    chunk.start,
+                    values[local],
+                    labels[local],
+                    screen.usable,
+                    screen.shrink,
+                    screen.absolute,
+                    screen.to_packed,
+                    screen.cosine,
+                    workspace.frame.scale,
+                    workspace.frame.stored is np.float64,
+                )
+
+        with _one_blas_thread():
+            share = max(1, -(-len(values) // workspace.frame.threads))
+            for _ in workspace.team.map(lower, _blocks(len(values), share)):
+                pass
+
+    def pairwise(self, problem: PairProblem) -> ValueArray:
+        """All values."""
+        kernels = _kernels()
+        frame = problem.frame
+        out = np.empty((len(problem.x), len(problem.y)))
+        x = np.ascontiguousarray(problem.x, dtype=frame.stored)
+        y = np.ascontiguousarray(problem.y, dtype=frame.stored)
+        cosine = frame.kind == "cosine"
+
+        def fill(rows: slice) -> None:
+            kernels.pairwise(
+                x[rows], y, out[rows], cosine, frame.scale, frame.stored is np.float64
+            )
+
+        with ThreadPoolExecutor(frame.threads) as team:
+            for _ in team.map(fill, _blocks(len(x), 64)):
+                pass
+        return out
+
+
+class _Selector:
+    """One selection."""
+
+    def __init__(self, problem: SelectProblem, team: ThreadPoolExecutor) -> None:
+        self.problem = problem
+        self.workspace = _Workspace(problem.points, problem.frame, team)
+        n = len(problem.points)
+        self.values = np.full(n, np.inf)
+        self.labels = np.full(n, -1, dtype=np.int64)
+        self.free = np.ones(n, dtype=np.bool_)
+        self.free[problem.selected] = False
+        self.indices: list[int] = []
+        self.radii: list[float] = []
+        self.batches = 0
+
+    def run(self) -> RawSelection:
+        problem = self.problem
+        for chunk in _blocks(len(problem.selected), _CHUNK_ROWS):
+            self._see(self._rows(problem.selected[chunk]), -1)
+        if problem.anchors is not None:
+            anchors = self.workspace.read(problem.anchors)
+            for chunk in _blocks(len(problem.anchors), _CHUNK_ROWS):
+                self.workspace.lower(self.values, self.labels, anchors, chunk, -1)
+        if problem.first is not None:
+            self._accept(problem.first, np.inf)
+            self._see(self._rows(np.array([problem.first])), 0)
+
+        next_value = 0.0
+        while self.free.any():
+            if not self.values[self.free].any():
+                self._pick_duplicates()
+                break
+            candidates, threshold = self._candidates()
+            seen = len(self.indices)
+            best, ended = self._pick(candidates, threshold)
+            if len(self.indices) > seen:
+                self._see(self._rows(np.array(self.indices[seen:])), seen)
+                self.batches += 1
+            if ended:
+                next_value = max(best, 0.0)
+                break
+        return RawSelection(
+            indices=np.array(self.indices, dtype=np.int64),
+            values=np.array(self.radii, dtype=np.float64),
+            next_value=next_value,
+            labels=self.labels if problem.assign else None,
+            label_values=self.values if problem.assign else None,
+            statistics={"batches": self.batches, "fraction_evaluated": 1.0},
+        )
+
+    def _rows(self, rows: IndexArray) -> _Side:
+        side = self.workspace.side
+        dots = side.self_dots[rows] if len(side.self_dots) else side.self_dots
+        return _Side(side.rows[rows], dots)
+
+    def _see(self, side: _Side, first_label: int) -> None:
+        """Bring every row up to date with all rows of `side`."""
+        for chunk in _blocks(len(side.rows), _CHUNK_ROWS):
+            label = first_label if first_label < 0 else first_label + chunk.start
+            self.workspace.lower(self.values, self.labels, side, chunk, label)
+
+    def _accept(self, row: int, value: float) -> None:
+        self.free[row] = False
+        self.indices.append(row)
+        self.radii.append(value)
+
+    def _pick_duplicates(self) -> None:
+        """Every free row is at distance 0: they follow in row order."""
+        if self.problem.minimum_value <= 0.0:
+            for row in np.flatnonzero(self.free)[: self.problem.k - len(self.indices)]:
+                self._accept(int(row), 0.0)
+
+    def _candidates(self) -> tuple[IndexArray, tuple[float, int]]:
+        """Return the first rows in the order of picking, and the place of the last of them."""
+        free = np.flatnonzero(self.free)
+        values = self.values[free]
+        if len(free) <= _CANDIDATES:
+            return free, (-np.inf, 0)
+        cut = np.partition(values, len(values) - _CANDIDATES)[len(values) - _CANDIDATES]
+        above = free[values > cut]
+        ties = free[values == cut][: _CANDIDATES - len(above)]
+        candidates = np.concatenate((above, ties))
+        return candidates, (float(cut), int(ties[-1]))
+
+    def _pick(self, candidates: IndexArray, threshold: tuple[float, int]) -> tuple[float, bool]:
+        """Pick until the candidates are exhausted; returns the best value left, and if all is done."""
+        problem, workspace = self.problem, self.workspace
+        own = self._rows(candidates)
+        values = self.values[candidates]
+        picked_rows = np.empty(_PICKS_PER_CALL, dtype=np.int64)
+        picked_values = np.empty(_PICKS_PER_CALL)
+        living = candidates.copy()
+        while True:
+            count, best, reason = workspace.kernels.pick(
+                own.rows,
+                own.self_dots,
+                living,
+                values,
+                threshold[0],
+                threshold[1],
+                min(_PICKS_PER_CALL, problem.k - len(self.indices)),
+                problem.minimum_value,
+                picked_rows,
+                picked_values,
+                workspace.screen.cosine,
+                problem.frame.scale,
+                problem.frame.stored is np.float64,
+            )
+            for row, value in zip(picked_rows[:count], picked_values[:count], strict=True):
+                self._accept(int(row), float(value))
+            if count and problem.progress is not None:
+                problem.progress(len(self.indices), problem.k, self.radii[-1])
+            if reason == workspace.kernels.EXHAUSTED:
+                return best, False
+            if reason == workspace.kernels.BELOW_MINIMUM or len(self.indices) == problem.k:
+                return best, True
+
+
+BACKEND = NumbaBackend()

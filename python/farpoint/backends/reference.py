@@ -1,0 +1,140 @@
+"""The plain loop: what every other backend must equal to the bit.
+
+Nothing here is fast, and everything should be obvious. The numerical contract is docs/contract.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from farpoint.backends._protocol import (
+    Capabilities,
+    Frame,
+    IndexArray,
+    Matrix,
+    PairProblem,
+    RawSelection,
+    SelectProblem,
+    ValueArray,
+)
+
+_ACCUMULATORS = 16
+
+
+def _sum16(terms: ValueArray) -> ValueArray:
+    """Row sums: term j goes to accumulator j mod 16, then halving sums."""
+    sums = np.zeros((len(terms), _ACCUMULATORS))
+    for start in range(0, terms.shape[1], _ACCUMULATORS):
+        chunk = terms[:, start : start + _ACCUMULATORS]
+        sums[:, : chunk.shape[1]] += chunk
+    for width in (8, 4, 2, 1):
+        sums = sums[:, :width] + sums[:, width:]
+    return sums[:, 0]
+
+
+def values_to_row(points: Matrix, row: Matrix, frame: Frame) -> ValueArray:
+    """Stored values between every row of `points` and one row."""
+    x = points.astype(np.float64)
+    y = row.astype(np.float64)[None, :]
+    if frame.kind == "cosine":
+        cosine = _sum16(x * y) / np.sqrt(_sum16(x * x) * _sum16(y * y))
+        values = np.maximum(1.0 - cosine, 0.0)
+    else:
+        values = _sum16((x - y) * (x - y)) * frame.scale
+    return values.astype(frame.stored).astype(np.float64)
+
+
+class ReferenceBackend:
+    """The contract as a program."""
+
+    name = "reference"
+    capabilities = Capabilities(
+        metrics=frozenset({"euclidean", "sqeuclidean", "cosine"}),
+        dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
+    )
+
+    def unavailable(self) -> str | None:
+        """Return None: it needs numpy alone."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """Nothing to choose."""
+        return {}
+
+    def select(self, problem: SelectProblem) -> RawSelection:
+        """Pick the farthest row, again and again."""
+        points, frame = problem.points, problem.frame
+        values = np.full(len(points), np.inf)
+        labels = np.full(len(points), -1)
+        free = np.ones(len(points), dtype=bool)
+        free[problem.selected] = False
+
+        def see(row: Matrix, label: int) -> None:
+            """Update every distance with one more row."""
+            new = values_to_row(points, row, frame)
+            nearer = new < values
+            labels[nearer] = label
+            values[nearer] = new[nearer]
+
+        for row in points[problem.selected]:
+            see(row, -1)
+        for row in problem.anchors if problem.anchors is not None else ():
+            see(row, -1)
+
+        indices: list[int] = []
+        radii: list[float] = []
+        following = problem.first
+        while True:
+            if following is None and free.any():
+                # argmax returns the first of equal values: ties go to the lowest row.
+                following = int(np.argmax(np.where(free, values, -1.0)))
+            next_value = 0.0 if following is None else float(values[following])
+            if following is None or len(indices) == problem.k or next_value < problem.minimum_value:
+                break
+            indices.append(following)
+            radii.append(next_value)
+            free[following] = False
+            see(points[following], len(indices) - 1)
+            if problem.progress is not None:
+                problem.progress(len(indices), problem.k, next_value)
+            following = None
+
+        return RawSelection(
+            indices=np.array(indices, dtype=np.int64),
+            values=np.array(radii, dtype=np.float64),
+            next_value=next_value,
+            labels=labels.astype(np.int64) if problem.assign else None,
+            label_values=values if problem.assign else None,
+        )
+
+    def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
+        """Look at every row of y."""
+        values = np.full(len(problem.x), np.inf)
+        indices = np.zeros(len(problem.x), dtype=np.int64)
+        for j, row in enumerate(problem.y):
+            new = values_to_row(problem.x, row, problem.frame)
+            nearer = new < values
+            values[nearer], indices[nearer] = new[nearer], j
+        return values, indices
+
+    def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
+        """Look at every pair."""
+        best = (float("inf"), -1, -1)
+        for i in range(len(problem.x) - 1):
+            values = values_to_row(problem.x[i + 1 :], problem.x[i], problem.frame)
+            j = int(np.argmin(values))
+            if values[j] < best[0]:
+                best = (float(values[j]), i, i + 1 + j)
+        return best
+
+    def pairwise(self, problem: PairProblem) -> ValueArray:
+        """Compute row by row."""
+        out = np.empty((len(problem.x), len(problem.y)))
+        for j, row in enumerate(problem.y):
+            out[:, j] = values_to_row(problem.x, row, problem.frame)
+        return out
+
+
+BACKEND = ReferenceBackend()

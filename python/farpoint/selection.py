@@ -1,0 +1,247 @@
+"""The result of a selection."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from farpoint._metrics import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Rows selected from a matrix, in order, with what is known about their spread.
+
+    Attributes
+    ----------
+    indices : (k,) int64 array
+        Row numbers in the order of selection.
+    radii : (k,) float64 array
+        Distance of each pick to the nearest earlier pick (or row kept away from) when it was picked.
+        ``radii[0]`` is infinite when nothing came before it. Never increasing.
+    covering_radius : float
+        Largest distance from any row to its nearest pick (or row kept away from): the radius that the next
+        pick would have had.
+    metric : str
+        The metric that distances are in.
+    labels : (n,) int64 array or None
+        With ``assign=True``: position in `indices` of each row's nearest pick (the earliest on ties), -1
+        where a row kept away from is at least as near.
+    distances : (n,) float64 array or None
+        With ``assign=True``: distance to what `labels` names.
+    info : dict
+        Backend, SIMD level, threads, seconds, share of the pairs evaluated, version.
+
+    Examples
+    --------
+    >>> s = farpoint.select(np.array([[0.0], [1.0], [5.0], [9.0]]), k=3)
+    >>> s
+    Selection(k=3, metric='euclidean', h_min=4, covering_radius=1, upper_bound=8)
+    >>> s.prefix(2).h_min
+    9.0
+    """
+
+    indices: npt.NDArray[np.int64]
+    radii: npt.NDArray[np.float64]
+    covering_radius: float
+    metric: str = "euclidean"
+    labels: npt.NDArray[np.int64] | None = None
+    distances: npt.NDArray[np.float64] | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for array in (self.indices, self.radii, self.labels, self.distances):
+            if array is not None:
+                array.flags.writeable = False
+
+    @property
+    def h_min(self) -> float:
+        """Smallest distance of a pick to another pick or to a row kept away from; inf for a lone pick."""
+        return float(self.radii[-1]) if len(self.radii) else math.inf
+
+    @property
+    def upper_bound(self) -> float:
+        """No selection of this size has a larger `h_min`.
+
+        The first k - 1 picks cover every row within `h_min`; of any k rows two share a nearest pick, so
+        their distance is at most twice that (pigeonhole; 4 times for squared distances, twice the angle for
+        cosine). Rounded up by 2**-22, so that rounding cannot make it false.
+        """
+        return METRICS[self.metric].largest_spread(self.h_min)
+
+    def prefix(self, t: int) -> Selection:
+        """Return the selection of the first `t` picks, which is what ``select`` with ``k=t`` returns.
+
+        Parameters
+        ----------
+        t : int
+            From 1 to ``len(self)``.
+
+        Returns
+        -------
+        Selection
+            Without `labels` and `distances`, which are not known for a prefix.
+
+        Raises
+        ------
+        ValueError
+            `t` is out of range.
+        """
+        if isinstance(t, bool) or not isinstance(t, (int, np.integer)) or not 1 <= t <= len(self):
+            raise ValueError(f"t must be an integer from 1 to {len(self)}, not {t!r}")
+        if t == len(self):
+            return self
+        return Selection(
+            indices=self.indices[:t].copy(),
+            radii=self.radii[:t].copy(),
+            covering_radius=float(self.radii[t]),
+            metric=self.metric,
+            info={**self.info, "prefix_of": len(self)},
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to an .npz file, without pickles. All or nothing: an existing file is replaced at the end.
+
+        Parameters
+        ----------
+        path : path-like
+            Written as given; no suffix is appended.
+        """
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "farpoint_selection": np.array(_FORMAT),
+            "indices": self.indices,
+            "radii": self.radii,
+            "covering_radius": np.array(self.covering_radius),
+            "metric": np.array(self.metric),
+            "info": np.array(json.dumps(self.info)),
+        }
+        if self.labels is not None and self.distances is not None:
+            arrays["labels"] = self.labels
+            arrays["distances"] = self.distances
+        with atomic_write(path) as partial:
+            with open(partial, "wb") as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Selection:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            The file is not a saved selection, or is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls._from_arrays(dict(file))
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(f"{path} is not a saved selection: {error}") from error
+        except Exception as error:  # zlib.error, struct.error: whatever a damaged archive raises
+            raise ValueError(f"{path} is damaged: {error}") from error
+
+    @classmethod
+    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> Selection:
+        version = int(arrays["farpoint_selection"])
+        if version != _FORMAT:
+            raise ValueError(f"format {version}, where this version of farpoint reads {_FORMAT}")
+        metric = str(arrays["metric"])
+        if metric not in METRICS:
+            raise ValueError(f"unknown metric {metric!r}")
+        indices, radii = arrays["indices"], arrays["radii"]
+        if indices.dtype != np.int64 or radii.dtype != np.float64:
+            raise ValueError("indices and radii have the wrong dtype")
+        if indices.ndim != 1 or indices.shape != radii.shape:
+            raise ValueError("indices and radii differ in shape")
+        if np.isnan(radii).any() or (radii < 0).any() or (radii[1:] > radii[:-1]).any():
+            raise ValueError("radii are not non-increasing distances")
+        if (indices < 0).any() or len(np.unique(indices)) != len(indices):
+            raise ValueError("indices are not distinct rows")
+        info = json.loads(str(arrays["info"]))
+        if not isinstance(info, dict):
+            raise ValueError("info is not a dictionary")
+        return cls(
+            indices=indices,
+            radii=radii,
+            covering_radius=float(arrays["covering_radius"]),
+            metric=metric,
+            labels=arrays.get("labels"),
+            distances=arrays.get("distances"),
+            info=info,
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a pandas DataFrame with columns order, index and radius (needs pandas)."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("to_frame needs pandas: pip install pandas") from None
+        return pd.DataFrame(
+            {"order": np.arange(len(self)), "index": self.indices, "radius": self.radii}
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values, as JSON can hold them (None stands for infinity)."""
+
+        def finite(value: float) -> float | None:
+            return value if math.isfinite(value) else None
+
+        return {
+            "k": len(self),
+            "metric": self.metric,
+            "h_min": finite(self.h_min),
+            "covering_radius": finite(self.covering_radius),
+            "upper_bound": finite(self.upper_bound),
+            "indices": self.indices.tolist(),
+            "radii": [finite(radius) for radius in self.radii.tolist()],
+            "info": self.info,
+        }
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return (
+            f"Selection(k={len(self)}, metric={self.metric!r}, h_min={self.h_min:.6g}, "
+            f"covering_radius={self.covering_radius:.6g}, upper_bound={self.upper_bound:.6g})"
+        )
+
+
+class atomic_write:  # noqa: N801 - used like a function
+    """A context that yields a temporary path and renames it over `path` if nothing was raised."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._partial = ""
+
+    def __enter__(self) -> str:
+        handle, self._partial = tempfile.mkstemp(
+            dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".partial"
+        )
+        os.close(handle)
+        return self._partial
+
+    def __exit__(self, kind: object, value: object, traceback: object) -> None:
+        if kind is not None:
+            os.unlink(self._partial)
+            return
+        # mkstemp is private to the user; a result file is as readable as the umask says.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(self._partial, 0o666 & ~umask)
+        os.replace(self._partial, self._path)
