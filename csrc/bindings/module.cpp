@@ -129,10 +129,15 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
       throw std::invalid_argument("anchors and points differ in columns");
     }
   }
+  std::vector<bool> taken(static_cast<std::size_t>(problem.points.rows), false);
   for (const Index row : problem.selected) {
-    if (row < 0 || row >= problem.points.rows) {
-      throw std::out_of_range("selected row out of range");
+    if (row < 0 || row >= problem.points.rows || taken[static_cast<std::size_t>(row)]) {
+      throw std::out_of_range("selected holds a row out of range or twice");
     }
+    taken[static_cast<std::size_t>(row)] = true;
+  }
+  if (k < 0 || k > problem.points.rows - static_cast<Index>(problem.selected.size())) {
+    throw std::invalid_argument("k is not between 0 and the number of free rows");
   }
   const bool nothing_before = selected.size() == 0 && problem.anchors.rows == 0;
   if (first >= problem.points.rows || (first < 0) == nothing_before) {

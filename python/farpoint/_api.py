@@ -13,7 +13,7 @@ from farpoint import _validation as check
 from farpoint._config import __version__
 from farpoint._progress import Progress, listening
 from farpoint._start import center_row, random_row
-from farpoint.backends._protocol import Frame, IndexArray, Matrix, PairProblem, SelectProblem
+from farpoint.backends._protocol import Frame, Matrix, PairProblem, SelectProblem
 from farpoint.selection import Selection
 
 # Rows of a block when distances are written to a float32 `out`.
@@ -126,7 +126,7 @@ def select(
     >>> farpoint.select(X, min_distance=1.2).indices
     array([0, 3, 4])
     >>> farpoint.select(X, k=1, selected=[3], anchors=[[0, 7]]).indices
-    array([0])
+    array([1])
     """
     began = time.perf_counter()
     distance = check.check_min_distance(min_distance)
@@ -156,6 +156,8 @@ def select(
                 progress=listener,
             )
         )
+        if listener is not None and len(raw.indices):
+            listener(len(raw.indices), count, float(raw.values[-1]))
     labelled = raw.label_values is not None
     return Selection(
         indices=raw.indices,
@@ -368,15 +370,3 @@ def covering_radius(
     """
     found = nearest(X, Y, metric=metric, backend=backend, threads=threads)
     return float(found.distances.max()) if len(found.distances) else math.nan
-
-
-__all__ = [
-    "ClosestPair",
-    "IndexArray",
-    "Nearest",
-    "covering_radius",
-    "h_min",
-    "nearest",
-    "pairwise_distances",
-    "select",
-]

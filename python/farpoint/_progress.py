@@ -11,21 +11,34 @@ from farpoint.backends._protocol import ProgressListener
 Progress = bool | Callable[[int, int, float], object]
 
 
+class Reporter:
+    """Turns stored values into radii on the way to whoever listens, and skips repeated reports."""
+
+    def __init__(
+        self, target: Callable[[int, int, float], object], metric: Metric, unit: Unit
+    ) -> None:
+        self._target = target
+        self._metric = metric
+        self._unit = unit
+        self._last = -1
+
+    def __call__(self, done: int, total: int, value: float) -> None:
+        """Report that `done` picks are made, the last at `value`."""
+        if done != self._last:
+            self._last = done
+            self._target(done, total, self._metric.distance(value, self._unit))
+
+
 @contextmanager
 def listening(
     progress: Progress, total: int, metric: Metric, unit: Unit
 ) -> Iterator[ProgressListener | None]:
     """Yield what backends call with (done, total, stored value), or None."""
     if callable(progress):
-        listener = progress
-
-        def call(done: int, of: int, value: float) -> None:
-            listener(done, of, metric.distance(value, unit))
-
-        yield call
+        yield Reporter(progress, metric, unit)
     elif progress is True:
-        with _bar(total, metric, unit) as update:
-            yield update
+        with _bar(total) as update:
+            yield Reporter(update, metric, unit)
     elif progress is False or progress is None:
         yield None
     else:
@@ -33,16 +46,15 @@ def listening(
 
 
 @contextmanager
-def _bar(total: int, metric: Metric, unit: Unit) -> Iterator[ProgressListener]:
+def _bar(total: int) -> Iterator[Callable[[int, int, float], None]]:
     try:
         from tqdm.auto import tqdm
     except ImportError:
         raise ImportError('progress=True needs tqdm: pip install "farpoint[progress]"') from None
     with tqdm(total=total, unit="pick", desc="farpoint") as bar:
 
-        def update(done: int, of: int, value: float) -> None:
-            bar.set_postfix_str(f"radius {metric.distance(value, unit):.4g}", refresh=False)
+        def update(done: int, of: int, radius: float) -> None:
+            bar.set_postfix_str(f"radius {radius:.4g}", refresh=False)
             bar.update(done - bar.n)
 
         yield update
-        bar.update(total - bar.n)

@@ -36,13 +36,14 @@ def _sum16(terms: ValueArray) -> ValueArray:
 
 def values_to_row(points: Matrix, row: Matrix, frame: Frame) -> ValueArray:
     """Stored values between every row of `points` and one row."""
-    x = points.astype(np.float64)
-    y = row.astype(np.float64)[None, :]
+    x = points.astype(np.float64, copy=False)
+    y = row.astype(np.float64, copy=False)[None, :]
     if frame.kind == "cosine":
         cosine = _sum16(x * y) / np.sqrt(_sum16(x * x) * _sum16(y * y))
         values = np.maximum(1.0 - cosine, 0.0)
     else:
-        values = _sum16((x - y) * (x - y)) * frame.scale
+        difference = x - y
+        values = _sum16(difference * difference) * frame.scale
     return values.astype(frame.stored).astype(np.float64)
 
 
@@ -65,7 +66,7 @@ class ReferenceBackend:
 
     def select(self, problem: SelectProblem) -> RawSelection:
         """Pick the farthest row, again and again."""
-        points, frame = problem.points, problem.frame
+        points, frame = problem.points.astype(np.float64), problem.frame
         values = np.full(len(points), np.inf)
         labels = np.full(len(points), -1)
         free = np.ones(len(points), dtype=bool)

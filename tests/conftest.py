@@ -1,0 +1,80 @@
+"""One test, every engine: backends, SIMD levels and thread counts are parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import farpoint
+import numpy as np
+import pytest
+from farpoint.backends import BACKENDS
+from farpoint.backends.cpu import SIMD_VARIABLE
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "wordnet_minilm_f16.npy"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to compute, as arguments of the public functions and a value of the environment."""
+
+    backend: str
+    simd: str = ""
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return "-".join(part for part in (self.backend, self.simd, f"{self.threads}t") if part)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {"backend": self.backend, "threads": self.threads}
+
+
+def _engines() -> list[Engine]:
+    found = []
+    if BACKENDS["cpu"].unavailable() is None:
+        from farpoint import _cpu
+
+        for level in _cpu.simd_levels():
+            found += [Engine("cpu", level, threads) for threads in (1, 2, 3)]
+    found += [Engine("numba", threads=threads) for threads in (1, 2)]
+    return found
+
+
+ENGINES = _engines()
+
+
+@pytest.fixture(params=ENGINES, ids=str)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Every engine but the reference, active for the test."""
+    chosen: Engine = request.param
+    monkeypatch.setenv(SIMD_VARIABLE, chosen.simd)
+    return chosen
+
+
+def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> None:
+    """Equal to the bit, in everything but how it was computed."""
+    np.testing.assert_array_equal(actual.indices, expected.indices)
+    np.testing.assert_array_equal(actual.radii, expected.radii)
+    assert actual.covering_radius == expected.covering_radius
+    assert actual.metric == expected.metric
+    for ours, theirs in ((actual.labels, expected.labels), (actual.distances, expected.distances)):
+        assert (ours is None) == (theirs is None)
+        if ours is not None and theirs is not None:
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture
+def check(engine: Engine) -> Callable[..., farpoint.Selection]:
+    """Select with this engine, compare with the reference, return the selection."""
+
+    def run(X: Any, k: int | float | None = None, **options: Any) -> farpoint.Selection:
+        expected = farpoint.select(X, k, backend="reference", **options)
+        actual = farpoint.select(X, k, **options, **engine.arguments)
+        assert actual.info["backend"] == engine.backend
+        assert_same(actual, expected)
+        return actual
+
+    return run

@@ -1,0 +1,147 @@
+"""Matrices from other libraries, without copies where none is needed."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import farpoint
+import ml_dtypes
+import numpy as np
+import pyarrow as pa
+import pytest
+from farpoint._inputs import as_matrix
+
+X = np.random.default_rng(0).standard_normal((60, 6)).astype(np.float32)
+EXPECTED = farpoint.select(X, 20).indices
+
+
+class OnlyDLPack:
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+class OnlyInterface:
+    def __init__(self, array):
+        self._array = array
+        self.__array_interface__ = array.__array_interface__
+
+
+class OnlyArrow:
+    def __init__(self, array):
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self._array.__arrow_c_array__(requested_schema)
+
+
+def fixed_lists(array, value_type=None):
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(array.ravel(), type=value_type), array.shape[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        X.tolist(),
+        tuple(map(tuple, X.tolist())),
+        list(X),
+        OnlyDLPack(X),
+        OnlyInterface(X),
+        memoryview(X),
+        fixed_lists(X),
+        pa.chunked_array([fixed_lists(X[:25]), fixed_lists(X[25:])]),
+        pa.array(X.tolist(), type=pa.list_(pa.float32())),
+        pa.array(X.tolist(), type=pa.large_list(pa.float32())),
+        OnlyArrow(fixed_lists(X)),
+        fixed_lists(np.concatenate((X[:3], X)))[3:],
+    ],
+    ids=lambda source: type(source).__name__,
+)
+def test_sources(source):
+    np.testing.assert_array_equal(farpoint.select(source, 20).indices, EXPECTED)
+
+
+def test_torch():
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(X)
+    np.testing.assert_array_equal(farpoint.select(tensor, 20).indices, EXPECTED)
+    grown = tensor.clone().requires_grad_()
+    np.testing.assert_array_equal(farpoint.select(grown, 20).indices, EXPECTED)
+    bits = X.astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(
+        farpoint.select(tensor.to(torch.bfloat16), 20).indices, farpoint.select(bits, 20).indices
+    )
+    assert np.shares_memory(as_matrix(tensor, "X"), X)
+
+
+@pytest.mark.parametrize(
+    "source, error, message",
+    [
+        (pa.array([[1.0], [1.0, 2.0]]), ValueError, "lists of different lengths"),
+        (pa.array([[1.0], None]), ValueError, "1 null rows"),
+        (pa.array([[1.0], [None]]), ValueError, "1 null elements"),
+        (pa.array([1.0, 2.0]), TypeError, "must be an Arrow array of"),
+        (pa.table({"a": fixed_lists(X)}), TypeError, "pass the column"),
+        (pa.array([["a"]]), TypeError, "dtype object"),
+        (pa.chunked_array([], type=pa.list_(pa.float32())), ValueError, "empty"),
+    ],
+    ids=str,
+)
+def test_bad_arrow(source, error, message):
+    with pytest.raises(error, match=message):
+        farpoint.select(source, 1)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_other_integers_are_converted_exactly(dtype):
+    values = np.random.default_rng(1).integers(0, 2 if dtype == "bool" else 30000, (50, 3))
+    found = farpoint.select(values.astype(dtype), 12)
+    holds = {"bool": np.uint8, "int16": np.float32, "uint16": np.float32}.get(dtype, np.float64)
+    expected = farpoint.select(values.astype(holds), 12)
+    assert found.info["dtype"] == np.dtype(holds).name
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.radii, expected.radii)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        X,
+        X[::2],
+        X[:, 1:4],
+        X.astype(np.float16),
+        X.astype(ml_dtypes.bfloat16),
+        X.astype(np.float64),
+        X[::-1],
+    ],
+)
+def test_rows_that_are_contiguous_are_not_copied(array):
+    assert np.shares_memory(as_matrix(array, "X"), array)
+
+
+def test_a_selection_needs_little_memory_beyond_its_input():
+    big = np.random.default_rng(2).standard_normal((100_000, 64)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        farpoint.select(big, 100, backend="cpu")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < big.nbytes / 20  # what Python and numpy allocate; the engine's own is in benchmarks/
+
+
+@pytest.mark.parametrize("backend", ["auto", "numba", "reference"])
+def test_inputs_are_not_written_to(backend):
+    before = X.copy()
+    selected = np.array([1, 2])
+    farpoint.select(X, 10, selected=selected, anchors=X[:3], backend=backend, assign=True)
+    farpoint.nearest(X, X, backend=backend)
+    np.testing.assert_array_equal(X, before)
+    assert selected.tolist() == [1, 2]

@@ -1,0 +1,206 @@
+"""The package as a whole: imports, fallbacks, layers, documentation."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import farpoint
+import numpy as np
+import pytest
+from farpoint.backends import BACKENDS
+
+ROOT = Path(__file__).parents[1]
+PUBLIC_MODULES = ["farpoint", "farpoint._api", "farpoint._config", "farpoint.selection"]
+
+
+def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_docstring_examples_run(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, extraglobs={"np": np, "farpoint": farpoint})
+    assert result.failed == 0
+    assert result.attempted > 0
+
+
+@pytest.mark.parametrize("name", [n for n in farpoint.__all__ if n != "__version__"])
+def test_public_names_are_documented(name):
+    thing = getattr(farpoint, name)
+    text = inspect.getdoc(thing)
+    assert text and len(text.splitlines()[0]) > 20
+    if inspect.isfunction(thing):
+        assert "Examples\n--------" in text and "Returns\n-------" in text
+        for parameter in inspect.signature(thing).parameters:
+            assert re.search(rf"^(\w+, )*{parameter}\b", text, re.M), f"{parameter} is not documented"
+
+
+def test_importing_is_light():
+    found = run(
+        """
+        import sys
+        import farpoint
+        heavy = {"torch", "sklearn", "pyarrow", "numba", "matplotlib", "pandas", "tqdm"}
+        print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+        """
+    )
+    assert found.stdout.strip() == "[]", found.stdout + found.stderr
+
+
+WITHOUT_EXTENSION = """
+    import importlib.util, sys, warnings
+    real = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *rest: (
+        None if name in MISSING else real(name, *rest)
+    )
+"""
+
+
+def test_without_the_extension_numba_computes_and_one_warning_says_so():
+    found = run(
+        f"""
+    MISSING = {{"farpoint._cpu"}}{WITHOUT_EXTENSION}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        import farpoint
+        import numpy as np
+        s = farpoint.select(np.eye(30), 5, metric="cosine")
+        farpoint.select(np.eye(30), 5)
+    print(s.info["backend"], len([w for w in caught if "compiled extension" in str(w.message)]))
+    try:
+        farpoint.select(np.eye(3), 2, backend="cpu")
+    except RuntimeError as error:
+        print(error)
+    farpoint.show_config()
+    try:
+        farpoint.select(np.array([[1.0, np.nan]]), 1)
+    except ValueError as error:
+        print(error)
+    """
+    )
+    lines = found.stdout.splitlines()
+    assert lines[0] == "numba 1", found.stdout + found.stderr
+    assert lines[1].startswith("backend 'cpu' cannot be used here: farpoint was installed without")
+    assert any(line.startswith("  cpu        no   farpoint was installed without") for line in lines)
+    assert "row 0, column 1 is nan" in lines[-1]
+
+
+def test_without_extension_and_numba_importing_works_and_selecting_says_what_to_install():
+    found = run(
+        f"""
+    MISSING = {{"farpoint._cpu", "numba"}}{WITHOUT_EXTENSION}
+    warnings.simplefilter("ignore")
+    import farpoint
+    print(len(farpoint.select([[0.0], [1.0]], 1, backend="reference")))
+    try:
+        farpoint.select([[0.0], [1.0]], 1)
+    except RuntimeError as error:
+        print(error)
+    """
+    )
+    lines = found.stdout.splitlines()
+    assert lines[0] == "1", found.stderr
+    assert "reinstall with a compiler" in lines[1] and "farpoint[numba]" in lines[1]
+
+
+def test_a_broken_extension_raises():
+    found = run(
+        """
+        import sys, types
+        import farpoint
+        class Broken:
+            def find_spec(self, name, path=None, target=None):
+                if name == "farpoint._cpu":
+                    raise ImportError("undefined symbol: _Z6broken")
+        sys.modules.pop("farpoint._cpu", None)
+        if "_cpu" in vars(farpoint): del farpoint._cpu
+        from farpoint.backends import cpu
+        cpu._present.cache_clear()
+        cpu._present = lambda: True
+        sys.meta_path.insert(0, Broken())
+        try:
+            farpoint.select([[0.0], [1.0]], 1)
+        except ImportError as error:
+            print("raised", error)
+        farpoint.show_config()
+        """
+    )
+    assert found.stdout.startswith("raised undefined symbol"), found.stdout + found.stderr
+    assert "cpu        no   ImportError: undefined symbol" in found.stdout
+
+
+def test_layers_point_downwards():
+    """Python stays out of core/, cpu/ and cuda/; core/ knows no SIMD, no threads and not cpu/."""
+    forbidden = {
+        "core": r"Python\.h|pybind11|immintrin|<thread>|<mutex>|\"cpu/|\"bindings/|\"cuda/",
+        "cpu": r"Python\.h|pybind11|\"bindings/",
+        "cuda": r"Python\.h|pybind11|\"bindings/|\"cpu/",
+    }
+    seen = 0
+    for layer, pattern in forbidden.items():
+        for path in (ROOT / "csrc" / layer).glob("*"):
+            seen += 1
+            assert not re.search(rf"#include.*({pattern})", path.read_text()), path
+    assert seen > 20
+
+
+def test_per_level_kernels_share_no_inline_code():
+    """Hot files include nothing of the standard library but <cstdint> and <cstddef>."""
+    allowed = {"<cstddef>", "<cstdint>", "<immintrin.h>"}
+    files = [*(ROOT / "csrc" / "cpu").glob("*.inl")]
+    files += [p for stage in ("screen", "refine") for p in (ROOT / "csrc" / "cpu").glob(f"{stage}_*.cpp")]
+    assert len(files) >= 10
+    for path in (*files, ROOT / "csrc" / "cpu" / "kernels.h"):
+        for include in re.findall(r"#include (<\S+>)", path.read_text()):
+            assert include in allowed, f"{path.name} includes {include}"
+
+
+def test_python_layers():
+    """Backends know neither the public functions nor each other; the reference needs numpy alone."""
+    package = ROOT / "python" / "farpoint"
+    for path in (package / "backends").glob("*.py"):
+        imported = {
+            node.module
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module
+        }
+        ours = {name for name in imported if name.startswith("farpoint")}
+        assert ours <= {"farpoint", "farpoint.backends", "farpoint.backends._protocol"} or path.name == "__init__.py"
+        if path.name == "reference.py":
+            assert imported <= {"__future__", "typing", "farpoint.backends._protocol"}
+
+
+def test_show_config(capsys):
+    farpoint.show_config()
+    text = capsys.readouterr().out
+    assert farpoint.__version__ in text
+    for name in BACKENDS:
+        assert re.search(rf"^  {name} +(yes|no)", text, re.M)
+    with pytest.raises(ValueError, match="mode must be"):
+        farpoint.show_config("yaml")
+
+
+def test_the_feature_table_in_the_docs_is_what_backends_say():
+    text = (ROOT / "docs" / "backends.md").read_text()
+    for name, backend in BACKENDS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        for word in (*backend.capabilities.metrics, *backend.capabilities.dtypes, *backend.capabilities.devices):
+            assert word in row, f"{word} is missing from the row of {name}"

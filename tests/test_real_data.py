@@ -1,0 +1,33 @@
+"""20,000 rows of real embeddings, every engine, against the reference."""
+
+from __future__ import annotations
+
+import os
+
+import farpoint
+import numpy as np
+import pytest
+
+from tests.conftest import REAL_DATA, assert_same
+
+pytestmark = pytest.mark.skipif(
+    not REAL_DATA.exists() and "CI" not in os.environ, reason=f"{REAL_DATA.name} is not there"
+)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    everything = np.load(REAL_DATA, mmap_mode="r")
+    return np.ascontiguousarray(everything[:: len(everything) // 20_000][:20_000]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(rows):
+    return farpoint.select(rows, 2000, backend="reference")
+
+
+def test_real_rows(rows, expected, engine):
+    actual = farpoint.select(rows, 2000, **engine.arguments)
+    assert_same(actual, expected)
+    if engine.backend == "cpu":
+        assert actual.info["fraction_evaluated"] < 1

@@ -1,0 +1,151 @@
+"""What a run does to the process around it: progress, signals, threads, forks, memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import farpoint
+import numpy as np
+import pytest
+
+
+def rows(n, d=64, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
+
+
+def test_progress_rises_and_reports_the_radius(engine):
+    X = rows(30_000, 128)
+    seen = []
+    s = farpoint.select(X, 3000, progress=lambda *now: seen.append(now), **engine.arguments)
+    done = [now[0] for now in seen]
+    assert done == sorted(done) and all(now[1] == 3000 for now in seen)
+    assert len(set(done)) == len(done) > 1 and done[-1] == 3000
+    for count, _, radius in seen:
+        assert radius == (s.radii[count - 1] if count else np.inf)
+
+
+def test_an_error_in_progress_ends_the_run_and_is_raised(engine):
+    class Mine(Exception):
+        pass
+
+    def fail(done, total, radius):
+        raise Mine
+
+    began = time.perf_counter()
+    with pytest.raises(Mine):
+        farpoint.select(rows(40_000, 200), 20_000, progress=fail, **engine.arguments)
+    assert time.perf_counter() - began < 5
+
+
+def test_a_bar(capsys):
+    farpoint.select(rows(2000), 500, progress=True)
+    assert "500/500" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="no signals")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "farpoint.select(X, 60_000, backend=backend, threads=threads)",
+        "farpoint.select(X, 60_000, backend=backend, threads=threads, assign=True)",
+        "farpoint.h_min(X, backend=backend, threads=threads)",
+        "farpoint.nearest(X, X + 1, backend=backend, threads=threads)",
+        "farpoint.pairwise_distances(X[:9000], X[:9000], backend=backend, threads=threads)",
+    ],
+    ids=["select", "assign", "h_min", "nearest", "pairwise"],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_a_run_at_once(call, threads):
+    script = textwrap.dedent(
+        f"""
+        import os, signal, threading, time
+        import numpy as np, farpoint
+        X = np.random.default_rng(0).standard_normal((120_000, 256)).astype(np.float32)
+        backend, threads = "auto", {threads}
+        farpoint.select(X[:100], 5, backend=backend)
+        def interrupt():
+            time.sleep(1.0)
+            global sent
+            sent = time.perf_counter()
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=interrupt, daemon=True).start()
+        try:
+            {call}
+            print("finished")
+        except KeyboardInterrupt:
+            print(time.perf_counter() - sent)
+        """
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
+    # 0.2 s is the promise; the rest is a busy machine's.
+    assert float(found.stdout) < 0.2 + 0.3, found.stdout
+
+
+def test_python_stays_responsive(engine):
+    """The GIL is released: another thread runs on while a selection does."""
+    if engine.threads > 1:
+        pytest.skip("with every processor taken, waiting for one proves nothing")
+    X = rows(40_000, 256)
+    farpoint.select(X[:2000], 100, **engine.arguments)
+    done = threading.Event()
+    longest = 0.0
+
+    def tick():
+        nonlocal longest
+        last = time.perf_counter()
+        while not done.is_set():
+            time.sleep(0.001)
+            now = time.perf_counter()
+            longest = max(longest, now - last)
+            last = now
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    began = time.perf_counter()
+    farpoint.select(X, 2500, **engine.arguments)
+    took = time.perf_counter() - began
+    done.set()
+    ticker.join()
+    assert longest < max(0.1, took / 3)
+
+
+def test_selections_at_once_do_not_meet(engine):
+    X = rows(3000)
+    expected = [farpoint.select(X, 400, start=start) for start in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        actual = pool.map(lambda start: farpoint.select(X, 400, start=start, **engine.arguments), range(4))
+        for ours, theirs in zip(actual, expected, strict=True):
+            np.testing.assert_array_equal(ours.indices, theirs.indices)
+            np.testing.assert_array_equal(ours.radii, theirs.radii)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_of_a_process_that_has_selected_can_select():
+    X = rows(5000)
+    expected = farpoint.select(X, 300, threads=2).indices
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(farpoint.select(X, 300, threads=2).indices, expected)
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_many_selections_do_not_grow():
+    resource = pytest.importorskip("resource")
+    X = rows(500)
+    for _ in range(100):
+        farpoint.select(X, 50, threads=2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(1000):
+        farpoint.select(X, 50, threads=2, assign=True)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 8_000  # kilobytes
