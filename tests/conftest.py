@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import farpoint
 import numpy as np
 import pytest
+
+import farpoint
 from farpoint.backends import BACKENDS
 from farpoint.backends.cpu import SIMD_VARIABLE
 

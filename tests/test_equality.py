@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import farpoint
 import ml_dtypes
 import numpy as np
 import pytest
+
+import farpoint
 
 DIMENSIONS = (1, 2, 3, 15, 16, 17, 64, 384, 1000)
 METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -51,7 +52,8 @@ def test_all_rows_equal(check, n):
     # Duplicates come in index order, at radius 0, and no row twice.
     rest = [i for i in range(n) if i != n // 2]
     np.testing.assert_array_equal(s.indices, [n // 2, *rest])
-    assert s.h_min == 0 and s.covering_radius == 0
+    assert s.h_min == 0
+    assert s.covering_radius == 0
     assert (s.labels == 0).all()
 
 
@@ -71,7 +73,8 @@ def test_parallel_rows_have_cosine_distance_zero_and_not_less(check):
     X = np.concatenate([base * factor for factor in (1, 3, 7, 0.1, 11)])
     s = check(X, 200, metric="cosine", assign=True)
     assert (s.radii >= 0).all()
-    assert s.distances is not None and (s.distances >= 0).all()
+    assert s.distances is not None
+    assert (s.distances >= 0).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -95,7 +98,8 @@ def test_float32_scales(check, metric, exponent):
     X = X[np.abs(X).max(axis=1) > 0]
     s = check(X, 80, metric=metric, assign=True)
     if metric != "cosine" and exponent != -42:
-        assert (s.radii > 0).all() and np.isfinite(s.radii[1:]).all()
+        assert (s.radii > 0).all()
+        assert np.isfinite(s.radii[1:]).all()
 
 
 @pytest.mark.parametrize("exponent", [-300, -170, 160, 300])
@@ -104,7 +108,8 @@ def test_float64_scales(check, metric, exponent):
     X = normal(200, 17)
     scaled = X / np.abs(X).max() * 10.0**exponent
     s = check(scaled, 60, metric=metric, assign=True)
-    assert np.isfinite(s.radii[1:]).all() and (s.radii > 0).all()
+    assert np.isfinite(s.radii[1:]).all()
+    assert (s.radii > 0).all()
 
 
 def test_a_power_of_two_changes_nothing_but_the_unit(engine):
@@ -155,7 +160,8 @@ def test_warm_starts(check, metric, dtype):
 def test_everything_but_one_row_selected(check):
     X = normal(50, 4)
     s = check(X, 1, selected=np.arange(49), assign=True)
-    assert s.indices.tolist() == [49] and s.covering_radius == 0
+    assert s.indices.tolist() == [49]
+    assert s.covering_radius == 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -174,7 +180,8 @@ def test_min_distance(check, metric):
 
 def test_min_distance_can_refuse_every_pick(check):
     s = check(normal(30, 3), min_distance=1e6, anchors=normal(4, 3, seed=1), assign=True)
-    assert len(s) == 0 and s.h_min == np.inf
+    assert len(s) == 0
+    assert s.h_min == np.inf
     assert (s.labels == -1).all()
 
 
@@ -198,7 +205,8 @@ def test_start_at_random_follows_the_seed(check):
     X = normal(300, 5)
     first = [check(X, 3, start="random", seed=seed).indices[0] for seed in range(8)]
     again = [farpoint.select(X, 3, start="random", seed=seed).indices[0] for seed in range(8)]
-    assert first == again and len(set(first)) > 3
+    assert first == again
+    assert len(set(first)) > 3
 
 
 def test_memory_layouts(check, tmp_path):

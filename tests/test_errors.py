@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-import farpoint
 import numpy as np
 import pytest
+
+import farpoint
 
 X = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
 
@@ -79,7 +80,11 @@ def test_not_a_matrix(bad, error, message):
         ({"k": 0}, ValueError, "k must be at least 1, not 0"),
         ({"k": -3}, ValueError, "k must be at least 1, not -3"),
         ({"k": 21}, ValueError, "k = 21 is more than the 20 rows"),
-        ({"k": 19, "selected": [1, 2]}, ValueError, "k = 19 is more than the 18 rows that are not in selected"),
+        (
+            {"k": 19, "selected": [1, 2]},
+            ValueError,
+            "k = 19 is more than the 18 rows that are not in selected",
+        ),
         ({"k": 0.0}, ValueError, "a float k is a fraction of the rows, in (0, 1], not 0.0"),
         ({"k": 1.5}, ValueError, "for a count pass an int"),
         ({"k": 2.0}, ValueError, "for a count pass an int"),
@@ -111,9 +116,17 @@ def test_not_a_matrix(bad, error, message):
         ({"min_distance": -1}, ValueError, "min_distance must be at least 0"),
         ({"min_distance": float("nan")}, ValueError, "min_distance must be at least 0"),
         ({"min_distance": "1"}, TypeError, "min_distance must be a number"),
-        ({"metric": "euclid"}, ValueError, "unknown metric 'euclid'; the known ones are 'euclidean', 'sqeuclidean', 'cosine'"),
+        (
+            {"metric": "euclid"},
+            ValueError,
+            "unknown metric 'euclid'; the known ones are 'euclidean', 'sqeuclidean', 'cosine'",
+        ),
         ({"metric": 3}, ValueError, "unknown metric 3"),
-        ({"backend": "gpu"}, ValueError, "unknown backend 'gpu'; the known ones are 'auto', 'cpu', 'numba', 'reference'"),
+        (
+            {"backend": "gpu"},
+            ValueError,
+            "unknown backend 'gpu'; the known ones are 'auto', 'cpu', 'numba', 'reference'",
+        ),
         ({"threads": 0}, ValueError, "threads must be at least 1, not 0"),
         ({"threads": 1.5}, TypeError, "threads must be an integer"),
         ({"progress": "yes"}, TypeError, "progress must be a bool or a callable"),

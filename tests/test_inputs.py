@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tracemalloc
 
-import farpoint
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
 import pytest
+
+import farpoint
 from farpoint._inputs import as_matrix
 
 X = np.random.default_rng(0).standard_normal((60, 6)).astype(np.float32)
@@ -41,9 +42,7 @@ class OnlyArrow:
 
 
 def fixed_lists(array, value_type=None):
-    return pa.FixedSizeListArray.from_arrays(
-        pa.array(array.ravel(), type=value_type), array.shape[1]
-    )
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel(), type=value_type), array.shape[1])
 
 
 @pytest.mark.parametrize(

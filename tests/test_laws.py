@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import farpoint
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+import farpoint
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
 BACKENDS = ("auto", "numba", "reference")
@@ -52,9 +53,7 @@ def test_radii_never_increase_and_h_min_is_the_closest_pair(backend, metric, X, 
         chosen = s.prefix(t)
         distances = farpoint.pairwise_distances(X[chosen.indices], metric=metric, backend="reference")
         assert chosen.h_min == distances[~np.eye(t, dtype=bool)].min()
-        everything = farpoint.pairwise_distances(
-            X, X[chosen.indices], metric=metric, backend="reference"
-        )
+        everything = farpoint.pairwise_distances(X, X[chosen.indices], metric=metric, backend="reference")
         free = np.setdiff1d(np.arange(len(X)), chosen.indices)
         assert chosen.covering_radius == (everything[free].min(axis=1).max() if len(free) else 0)
 

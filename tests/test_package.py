@@ -12,9 +12,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-import farpoint
 import numpy as np
 import pytest
+
+import farpoint
 from farpoint.backends import BACKENDS
 
 ROOT = Path(__file__).parents[1]
@@ -46,9 +47,11 @@ def test_docstring_examples_run(name):
 def test_public_names_are_documented(name):
     thing = getattr(farpoint, name)
     text = inspect.getdoc(thing)
-    assert text and len(text.splitlines()[0]) > 20
+    assert text
+    assert len(text.splitlines()[0]) > 20
     if inspect.isfunction(thing):
-        assert "Examples\n--------" in text and "Returns\n-------" in text
+        assert "Examples\n--------" in text
+        assert "Returns\n-------" in text
         for parameter in inspect.signature(thing).parameters:
             assert re.search(rf"^(\w+, )*{parameter}\b", text, re.M), f"{parameter} is not documented"
 
@@ -118,7 +121,8 @@ def test_without_extension_and_numba_importing_works_and_selecting_says_what_to_
     )
     lines = found.stdout.splitlines()
     assert lines[0] == "1", found.stderr
-    assert "reinstall with a compiler" in lines[1] and "farpoint[numba]" in lines[1]
+    assert "reinstall with a compiler" in lines[1]
+    assert "farpoint[numba]" in lines[1]
 
 
 def test_a_broken_extension_raises():
@@ -183,7 +187,10 @@ def test_python_layers():
             if isinstance(node, ast.ImportFrom) and node.module
         }
         ours = {name for name in imported if name.startswith("farpoint")}
-        assert ours <= {"farpoint", "farpoint.backends", "farpoint.backends._protocol"} or path.name == "__init__.py"
+        assert (
+            ours <= {"farpoint", "farpoint.backends", "farpoint.backends._protocol"}
+            or path.name == "__init__.py"
+        )
         if path.name == "reference.py":
             assert imported <= {"__future__", "typing", "farpoint.backends._protocol"}
 
@@ -202,5 +209,9 @@ def test_the_feature_table_in_the_docs_is_what_backends_say():
     text = (ROOT / "docs" / "backends.md").read_text()
     for name, backend in BACKENDS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
-        for word in (*backend.capabilities.metrics, *backend.capabilities.dtypes, *backend.capabilities.devices):
+        for word in (
+            *backend.capabilities.metrics,
+            *backend.capabilities.dtypes,
+            *backend.capabilities.devices,
+        ):
             assert word in row, f"{word} is missing from the row of {name}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-import farpoint
 import numpy as np
 import pytest
 
+import farpoint
 from tests.conftest import REAL_DATA, assert_same
 
 pytestmark = pytest.mark.skipif(

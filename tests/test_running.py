@@ -11,9 +11,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import farpoint
 import numpy as np
 import pytest
+
+import farpoint
 
 
 def rows(n, d=64, seed=0):
@@ -25,21 +26,23 @@ def test_progress_rises_and_reports_the_radius(engine):
     seen = []
     s = farpoint.select(X, 3000, progress=lambda *now: seen.append(now), **engine.arguments)
     done = [now[0] for now in seen]
-    assert done == sorted(done) and all(now[1] == 3000 for now in seen)
-    assert len(set(done)) == len(done) > 1 and done[-1] == 3000
+    assert done == sorted(done)
+    assert all(now[1] == 3000 for now in seen)
+    assert len(set(done)) == len(done) > 1
+    assert done[-1] == 3000
     for count, _, radius in seen:
         assert radius == (s.radii[count - 1] if count else np.inf)
 
 
 def test_an_error_in_progress_ends_the_run_and_is_raised(engine):
-    class Mine(Exception):
+    class MineError(Exception):
         pass
 
     def fail(done, total, radius):
-        raise Mine
+        raise MineError
 
     began = time.perf_counter()
-    with pytest.raises(Mine):
+    with pytest.raises(MineError):
         farpoint.select(rows(40_000, 200), 20_000, progress=fail, **engine.arguments)
     assert time.perf_counter() - began < 5
 

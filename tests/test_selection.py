@@ -6,9 +6,10 @@ import json
 import math
 import zipfile
 
-import farpoint
 import numpy as np
 import pytest
+
+import farpoint
 
 X = np.random.default_rng(3).standard_normal((80, 5)).astype(np.float32)
 
@@ -24,7 +25,8 @@ def test_what_it_says(selection):
     assert selection.covering_radius == selection.distances.max()
     assert selection.h_min <= selection.upper_bound <= 2.000001 * selection.h_min
     assert selection.covering_radius == farpoint.select(X, 26).radii[25]
-    assert len(selection) == 25 and "k=25" in repr(selection)
+    assert len(selection) == 25
+    assert "k=25" in repr(selection)
     for key in ("backend", "threads", "seconds", "version", "fraction_evaluated"):
         assert key in selection.info
     np.testing.assert_array_equal(selection.labels[selection.indices], np.arange(25))
@@ -32,7 +34,8 @@ def test_what_it_says(selection):
 
 def test_one_pick_has_no_neighbour():
     s = farpoint.select(X, 1)
-    assert s.h_min == s.upper_bound == math.inf and s.radii.tolist() == [math.inf]
+    assert s.h_min == s.upper_bound == math.inf
+    assert s.radii.tolist() == [math.inf]
     assert json.loads(json.dumps(s.to_dict()))["h_min"] is None
 
 
@@ -54,7 +57,8 @@ def test_save_and_load(tmp_path, assign):
     path = tmp_path / "s.npz"
     original.save(path)
     loaded = farpoint.Selection.load(path)
-    assert loaded.metric == "cosine" and loaded.info == original.info
+    assert loaded.metric == "cosine"
+    assert loaded.info == original.info
     assert loaded.covering_radius == original.covering_radius
     for name in ("indices", "radii", "labels", "distances"):
         ours, theirs = getattr(original, name), getattr(loaded, name)
@@ -75,7 +79,8 @@ def test_save_is_all_or_nothing(tmp_path, selection, monkeypatch):
     monkeypatch.setattr(np, "savez_compressed", fail)
     with pytest.raises(OSError, match="disk full"):
         selection.save(path)
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError):
         selection.save(tmp_path / "no" / "s.npz")
 

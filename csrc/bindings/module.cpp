@@ -60,12 +60,11 @@ Metric metric_kind(const std::string& name) {
 MatrixView matrix_view(const py::array& array, const std::string& dtype) {
   const ElementType type = element_type(dtype);
   const auto size = static_cast<py::ssize_t>(farpoint::element_size(type));
-  if (array.ndim() != 2 || array.itemsize() != size ||
-      (array.shape(1) > 1 && array.strides(1) != size)) {
+  if (array.ndim() != 2 || array.itemsize() != size || (array.shape(1) > 1 && array.strides(1) != size)) {
     throw std::invalid_argument("expected a 2-D array of " + dtype + " with contiguous rows");
   }
-  return {static_cast<const std::byte*>(array.data()), array.shape(0), array.shape(1),
-          array.strides(0), type};
+  return {static_cast<const std::byte*>(array.data()), array.shape(0), array.shape(1), array.strides(0),
+          type};
 }
 
 // Gives a vector's memory to numpy without a copy.
@@ -76,7 +75,9 @@ py::array_t<T> to_array(std::vector<T> values, std::vector<py::ssize_t> shape = 
     shape.push_back(static_cast<py::ssize_t>(owner->size()));
   }
   T* data = owner->data();
-  py::capsule guard(owner.release(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  py::capsule const guard(owner.release(), [](void* p) {
+    const std::unique_ptr<std::vector<T>> owned(static_cast<std::vector<T>*>(p));
+  });
   return py::array_t<T>(shape, data, guard);
 }
 
@@ -114,9 +115,9 @@ auto run_released(const std::optional<py::function>& progress, const Work& work)
 }
 
 py::dict run_select(const py::array& points, const std::string& dtype, const std::string& metric,
-                double scale, double largest, Index k, Index first, const IndexArray& selected,
-                const std::optional<py::array>& anchors, double minimum_value, bool assign, int threads,
-                const std::string& simd, const std::optional<py::function>& progress) {
+                    double scale, double largest, Index k, Index first, const IndexArray& selected,
+                    const std::optional<py::array>& anchors, double minimum_value, bool assign, int threads,
+                    const std::string& simd, const std::optional<py::function>& progress) {
   farpoint::cpu::SelectProblem problem;
   problem.points = matrix_view(points, dtype);
   problem.metric = metric_kind(metric);
@@ -147,17 +148,16 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
   problem.threads = threads;
   problem.level = farpoint::cpu::choose_simd_level(simd);
 
-  farpoint::SelectResult result = run_released(
-      progress, [&](Control& control) { return farpoint::cpu::select(problem, control); });
+  farpoint::SelectResult result =
+      run_released(progress, [&](Control& control) { return farpoint::cpu::select(problem, control); });
   const farpoint::SelectStatistics& s = result.statistics;
   return py::dict("indices"_a = to_array(std::move(result.indices)),
-                  "values"_a = to_array(std::move(result.values)),
-                  "next_value"_a = result.next_value, "labels"_a = to_array(std::move(result.labels)),
-                  "label_values"_a = to_array(std::move(result.label_values)),
-                  "levels"_a = s.levels, "pairs_screened"_a = s.pairs_screened,
-                  "pairs_refined"_a = s.pairs_refined, "seconds_seed"_a = s.seconds_seed,
-                  "seconds_catch_up"_a = s.seconds_catch_up, "seconds_pick"_a = s.seconds_pick,
-                  "seconds_assign"_a = s.seconds_assign);
+                  "values"_a = to_array(std::move(result.values)), "next_value"_a = result.next_value,
+                  "labels"_a = to_array(std::move(result.labels)),
+                  "label_values"_a = to_array(std::move(result.label_values)), "levels"_a = s.levels,
+                  "pairs_screened"_a = s.pairs_screened, "pairs_refined"_a = s.pairs_refined,
+                  "seconds_seed"_a = s.seconds_seed, "seconds_catch_up"_a = s.seconds_catch_up,
+                  "seconds_pick"_a = s.seconds_pick, "seconds_assign"_a = s.seconds_assign);
 }
 
 farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::array& y,
@@ -178,27 +178,23 @@ farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::ar
   return problem;
 }
 
-py::tuple nearest(const py::array& x, const py::array& y, const std::string& dtype,
-                  const std::string& metric, double scale, double largest, int threads,
-                  const std::string& simd) {
+py::tuple nearest(const py::array& x, const py::array& y, const std::string& dtype, const std::string& metric,
+                  double scale, double largest, int threads, const std::string& simd) {
   const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
-  run_released({}, [&](Control& control) {
-    farpoint::cpu::nearest(problem, values, indices, control);
-  });
+  run_released({}, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
   return py::make_tuple(to_array(std::move(values)), to_array(std::move(indices)));
 }
 
-py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::string& metric,
-                       double scale, double largest, int threads, const std::string& simd) {
+py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::string& metric, double scale,
+                       double largest, int threads, const std::string& simd) {
   const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd);
   if (problem.x.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
   }
-  const auto pair = run_released({}, [&](Control& control) {
-    return farpoint::cpu::closest_pair(problem, control);
-  });
+  const auto pair =
+      run_released({}, [&](Control& control) { return farpoint::cpu::closest_pair(problem, control); });
   return py::make_tuple(pair.value, pair.i, pair.j);
 }
 
@@ -212,13 +208,11 @@ py::array_t<double> pairwise(const py::array& x, const py::array& y, const std::
   return values;
 }
 
-py::tuple scan(const py::array& points, const std::string& dtype, int threads,
-               const std::string& simd) {
+py::tuple scan(const py::array& points, const std::string& dtype, int threads, const std::string& simd) {
   const MatrixView view = matrix_view(points, dtype);
   const SimdLevel level = farpoint::cpu::choose_simd_level(simd);
-  const auto found = run_released({}, [&](Control& control) {
-    return farpoint::cpu::scan(view, threads, level, control);
-  });
+  const auto found =
+      run_released({}, [&](Control& control) { return farpoint::cpu::scan(view, threads, level, control); });
   return py::make_tuple(found.first_bad_row, found.first_zero_row, found.largest, found.smallest_row);
 }
 
@@ -247,13 +241,13 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("scan", &scan, "points"_a, "dtype"_a, "threads"_a, "simd"_a,
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
-  m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a,
-        "first"_a, "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a,
-        "progress"_a, "Farthest-point selection; stored values, not distances.");
-  m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a,
-        "threads"_a, "simd"_a, "(stored values, rows of y): nearest row of y for each row of x.");
-  m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a,
-        "threads"_a, "simd"_a, "(stored value, i, j): the closest two rows.");
-  m.def("pairwise", &pairwise, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a,
-        "threads"_a, "simd"_a, "Stored values of all pairs.");
+  m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
+        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "progress"_a,
+        "Farthest-point selection; stored values, not distances.");
+  m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
+        "simd"_a, "(stored values, rows of y): nearest row of y for each row of x.");
+  m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
+        "simd"_a, "(stored value, i, j): the closest two rows.");
+  m.def("pairwise", &pairwise, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
+        "simd"_a, "Stored values of all pairs.");
 }

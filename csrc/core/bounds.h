@@ -44,9 +44,8 @@ namespace farpoint {
 class ScreenBound {
  public:
   // value_to_packed: v' = v * value_to_packed (2^-T for squared distances, 2 for cosine).
-  ScreenBound(Metric metric, Index dimension, double value_to_packed)
-      : value_to_packed_(value_to_packed) {
-    const double d = static_cast<double>(dimension);
+  ScreenBound(Metric metric, Index dimension, double value_to_packed) : value_to_packed_(value_to_packed) {
+    const auto d = static_cast<double>(dimension);
     const double du = d * 0x1p-24;
     // Beyond 2^22 columns gamma says nothing: every pair is refined.
     usable_ = du < 0.25;
@@ -76,9 +75,7 @@ class ScreenBound {
  private:
   static float round_down(double x) {
     const auto f = static_cast<float>(x);
-    return static_cast<double>(f) <= x
-               ? f
-               : std::nextafter(f, -std::numeric_limits<float>::infinity());
+    return static_cast<double>(f) <= x ? f : std::nextafter(f, -std::numeric_limits<float>::infinity());
   }
 
   double value_to_packed_;

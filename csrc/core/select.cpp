@@ -32,11 +32,10 @@ class RankController {
 
   void observe(Index gathered, Index candidates) {
     const double target = 0.75 * static_cast<double>(capacity_);
-    const double wanted = static_cast<double>(gathered) * target /
-                          static_cast<double>(std::max(candidates, Index{1}));
-    const double now = static_cast<double>(rank());
-    rank_ = static_cast<Index>(
-        std::clamp(wanted, tuning::kRankShrink * now, tuning::kRankGrowth * now));
+    const double wanted =
+        static_cast<double>(gathered) * target / static_cast<double>(std::max(candidates, Index{1}));
+    const auto now = static_cast<double>(rank());
+    rank_ = static_cast<Index>(std::clamp(wanted, tuning::kRankShrink * now, tuning::kRankGrowth * now));
     rank_ = std::clamp(rank_, capacity_ / 4 + 1, std::max(rows_, capacity_));
   }
 
@@ -48,7 +47,7 @@ class RankController {
 
 }  // namespace
 
-SelectResult run_select(const SelectRequest& request, Stages& stages, Control& control) {
+SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control) {
   SelectResult result;
   result.indices.reserve(static_cast<std::size_t>(request.count));
   result.values.reserve(static_cast<std::size_t>(request.count));

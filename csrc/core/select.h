@@ -27,16 +27,16 @@
 namespace farpoint {
 
 struct SelectRequest {
-  Index count = 0;            // picks wanted, at most the number of free rows
-  Index first = -1;           // the first pick, or -1: the farthest from what is kept away from
-  double minimum_value = 0;   // stop before a pick whose stored value is below this
-  bool assign = false;        // each point's nearest pick
+  Index count = 0;           // picks wanted, at most the number of free rows
+  Index first = -1;          // the first pick, or -1: the farthest from what is kept away from
+  double minimum_value = 0;  // stop before a pick whose stored value is below this
+  bool assign = false;       // each point's nearest pick
 };
 
 struct SelectStatistics {
   Index levels = 0;
-  Index pairs_screened = 0;   // (point, pick) pairs whose lower bound was computed
-  Index pairs_refined = 0;    // pairs whose canonical distance was computed
+  Index pairs_screened = 0;  // (point, pick) pairs whose lower bound was computed
+  Index pairs_refined = 0;   // pairs whose canonical distance was computed
   double seconds_seed = 0;
   double seconds_catch_up = 0;
   double seconds_pick = 0;
@@ -78,8 +78,7 @@ class Stages {
   virtual Index catch_up(Threshold& threshold, Index capacity) = 0;
   // Picks from the candidates until one of PickEnd's reasons. When it is not level_exhausted, the best
   // remaining candidate's value is in `result.next_value`.
-  virtual PickEnd pick(const Threshold& threshold, const SelectRequest& request,
-                       SelectResult& result) = 0;
+  virtual PickEnd pick(const Threshold& threshold, const SelectRequest& request, SelectResult& result) = 0;
   // The free rows, once every one of them is known to be at distance 0, in row order.
   virtual void pick_duplicates(const SelectRequest& request, SelectResult& result) = 0;
   // Brings every row up to date and writes labels and label_values.
@@ -92,6 +91,6 @@ class Stages {
 
 // Runs the levels. On return `result.next_value` is the value of the pick that would follow, so that
 // the covering radius is known.
-SelectResult run_select(const SelectRequest& request, Stages& stages, Control& control);
+SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control);
 
 }  // namespace farpoint

@@ -25,9 +25,7 @@ struct Threshold {
     return value > last.value || (value == last.value && row <= last.row);
   }
   // Everything with a value >= `value`.
-  static Threshold at_value(double value) {
-    return {{value, std::numeric_limits<Index>::max()}};
-  }
+  static Threshold at_value(double value) { return {{value, std::numeric_limits<Index>::max()}}; }
   static Threshold everything() { return at_value(-kInfinity); }
 };
 

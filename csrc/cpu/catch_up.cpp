@@ -14,7 +14,9 @@
 namespace farpoint::cpu {
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
 
 // What one thread owns.
 struct Worker {
@@ -47,9 +49,8 @@ class CatchUp {
       const Index end = std::min(tile + tuning::kTilesPerCheck, tiles);
       for (; tile < end; ++tile) {
         for (Index g = 0; g < block.groups(); ++g) {
-          worker.screened += screen_pairs(
-              frame_, block, g, state_.picks, tile,
-              [&](Index slot, Index pick) { refine(worker, slot, pick, tile); });
+          worker.screened += screen_pairs(frame_, block, g, state_.picks, tile,
+                                          [&](Index slot, Index pick) { refine(worker, slot, pick, tile); });
         }
       }
       if (main_thread ? state_.control.poll() : state_.control.stopped()) {

@@ -13,7 +13,9 @@
 namespace farpoint::cpu {
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
 
 int useful_threads(const DistanceProblem& problem) {
   const double work = static_cast<double>(problem.x.rows) * static_cast<double>(problem.y.rows) *
@@ -25,8 +27,7 @@ int useful_threads(const DistanceProblem& problem) {
 Index block_groups(const Frame& frame, Index rows, int threads) {
   const Index group_bytes = frame.group_floats() * static_cast<Index>(sizeof(float));
   const Index share = rows / (Index{4} * threads * frame.lanes()) + 1;
-  return std::clamp<Index>(std::min(tuning::kBlockBytes / group_bytes, share), 1,
-                           tuning::kMaxBlockGroups);
+  return std::clamp<Index>(std::min(tuning::kBlockBytes / group_bytes, share), 1, tuning::kMaxBlockGroups);
 }
 
 // Rows [begin, end) of y, packed as picks.
@@ -108,15 +109,15 @@ class NearestSweep {
 class BestPair {
  public:
   ClosestPair get() const {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     return best_;
   }
   // Returns the best after offering.
   ClosestPair offer(const ClosestPair& pair) {
-    const std::lock_guard lock(mutex_);
-    const bool better = pair.value < best_.value ||
-                        (pair.value == best_.value &&
-                         (pair.i < best_.i || (pair.i == best_.i && pair.j < best_.j)));
+    const std::scoped_lock lock(mutex_);
+    const bool better =
+        pair.value < best_.value ||
+        (pair.value == best_.value && (pair.i < best_.i || (pair.i == best_.i && pair.j < best_.j)));
     if (better) {
       best_ = pair;
     }
@@ -199,13 +200,12 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Frame frame(problem.y, problem.metric, problem.scale, problem.largest, problem.level);
   const Points x(problem.x, frame, team, control);
   const Points y(problem.y, frame, team, control);
-  std::fill(values.begin(), values.end(), kInfinity);
-  std::fill(indices.begin(), indices.end(), Index{-1});
+  std::ranges::fill(values, kInfinity);
+  std::ranges::fill(indices, Index{-1});
   Blocks blocks(frame, x.size(), team.size());
   NearestSweep sweep(x, y, values, indices);
   for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
-    const PickList chunk =
-        pack_rows(frame, y, offset, std::min(offset + tuning::kChunkRows, y.size()));
+    const PickList chunk = pack_rows(frame, y, offset, std::min(offset + tuning::kChunkRows, y.size()));
     team.for_each(x.size(), blocks.rows(), control, [&](int thread, Index begin, Index end) {
       sweep.run(blocks.pack(thread, x, begin, end), begin, chunk, offset, control, thread);
     });
@@ -249,8 +249,7 @@ void pairwise(const DistanceProblem& problem, std::span<double> values, Control&
       const Index j1 = std::min(j0 + kSquare, columns);
       for (Index i = begin; i < end; ++i) {
         for (Index j = j0; j < j1; ++j) {
-          values[at(i * columns + j)] =
-              frame.value(x.row(i), x.self_dot(i), y.row(j), y.self_dot(j));
+          values[at(i * columns + j)] = frame.value(x.row(i), x.self_dot(i), y.row(j), y.self_dot(j));
         }
       }
     }

@@ -38,9 +38,8 @@ struct ScreenKernels {
 
   // survivors[p], bit l: dot(pick p, point l) > point_bias[l] + pick_bias[p]. Returns whether any
   // bit is set.
-  using ScreenTile = bool (*)(const float* group, const float* tile, std::int64_t d,
-                              const float* point_bias, const float* pick_bias,
-                              std::uint32_t* survivors);
+  using ScreenTile = bool (*)(const float* group, const float* tile, std::int64_t d, const float* point_bias,
+                              const float* pick_bias, std::uint32_t* survivors);
   ScreenTile screen_tile;
 
   // The same for one contiguous pick: bit l of the result.

@@ -32,8 +32,8 @@ inline std::uint32_t greater_mask(FloatVector a, FloatVector b) {
   return static_cast<std::uint32_t>(_mm256_movemask_ps(
       _mm256_cmp_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), _CMP_GT_OQ)));
 #elif FARPOINT_VECTOR_BYTES == 16 && defined(__SSE__)
-  return static_cast<std::uint32_t>(_mm_movemask_ps(
-      _mm_cmpgt_ps(reinterpret_cast<__m128>(a), reinterpret_cast<__m128>(b))));
+  return static_cast<std::uint32_t>(
+      _mm_movemask_ps(_mm_cmpgt_ps(reinterpret_cast<__m128>(a), reinterpret_cast<__m128>(b))));
 #else
   std::uint32_t mask = 0;
   for (int l = 0; l < kFloats; ++l) {
@@ -52,7 +52,7 @@ struct BFloat16 {
 };
 
 inline float from_bits(std::uint32_t bits) {
-  float value;
+  float value = 0;
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }
@@ -63,18 +63,28 @@ inline float widen(Float16 x) {
   const std::uint32_t magnitude = static_cast<std::uint32_t>(x.bits & 0x7fffU) << 13;
   const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000U) << 16;
   float value = from_bits(magnitude) * 0x1p+112F;
-  std::uint32_t bits;
+  std::uint32_t bits = 0;
   __builtin_memcpy(&bits, &value, sizeof bits);
   if ((x.bits & 0x7c00U) == 0x7c00U) {
     bits |= 0x7f800000U;
   }
   return from_bits(bits | sign);
 }
-inline float widen(BFloat16 x) { return from_bits(static_cast<std::uint32_t>(x.bits) << 16); }
-inline float widen(float x) { return x; }
-inline double widen(double x) { return x; }
-inline float widen(std::int8_t x) { return x; }
-inline float widen(std::uint8_t x) { return x; }
+inline float widen(BFloat16 x) {
+  return from_bits(static_cast<std::uint32_t>(x.bits) << 16);
+}
+inline float widen(float x) {
+  return x;
+}
+inline double widen(double x) {
+  return x;
+}
+inline float widen(std::int8_t x) {
+  return x;
+}
+inline float widen(std::uint8_t x) {
+  return x;
+}
 
 // kDoubles consecutive elements as float64.
 template <class T>
@@ -97,15 +107,13 @@ inline DoubleVector load_doubles<float>(const float* from) {
 template <>
 inline DoubleVector load_doubles<Float16>(const Float16* from) {
   const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  return __builtin_convertvector(reinterpret_cast<HalfFloatVector>(_mm256_cvtph_ps(halves)),
-                                 DoubleVector);
+  return __builtin_convertvector(reinterpret_cast<HalfFloatVector>(_mm256_cvtph_ps(halves)), DoubleVector);
 }
 #elif defined(__F16C__) && FARPOINT_VECTOR_BYTES == 32
 template <>
 inline DoubleVector load_doubles<Float16>(const Float16* from) {
   const __m128i halves = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-  return __builtin_convertvector(reinterpret_cast<HalfFloatVector>(_mm_cvtph_ps(halves)),
-                                 DoubleVector);
+  return __builtin_convertvector(reinterpret_cast<HalfFloatVector>(_mm_cvtph_ps(halves)), DoubleVector);
 }
 #endif
 #if FARPOINT_VECTOR_BYTES >= 32
@@ -124,12 +132,10 @@ typedef std::int8_t SignedBytes __attribute__((vector_size(8)));
 typedef std::uint8_t UnsignedBytes __attribute__((vector_size(8)));
 template <>
 inline DoubleVector load_doubles<std::int8_t>(const std::int8_t* from) {
-  return __builtin_convertvector(__builtin_convertvector(load<SignedBytes>(from), HalfInts),
-                                 DoubleVector);
+  return __builtin_convertvector(__builtin_convertvector(load<SignedBytes>(from), HalfInts), DoubleVector);
 }
 template <>
 inline DoubleVector load_doubles<std::uint8_t>(const std::uint8_t* from) {
-  return __builtin_convertvector(__builtin_convertvector(load<UnsignedBytes>(from), HalfInts),
-                                 DoubleVector);
+  return __builtin_convertvector(__builtin_convertvector(load<UnsignedBytes>(from), HalfInts), DoubleVector);
 }
 #endif

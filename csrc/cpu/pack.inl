@@ -12,14 +12,13 @@
 // Included by screen.inl inside the level's anonymous namespace.
 
 template <class T>
-double pack_row(const std::byte* row_bytes, std::int64_t d, double before, const double* centre,
-                double after, float* out) {
+double pack_row(const std::byte* row_bytes, std::int64_t d, double before, const double* centre, double after,
+                float* out) {
   const auto* row = reinterpret_cast<const T*>(row_bytes);
   DoubleVector norms = {};
   std::int64_t j = 0;
   for (; j + kDoubles <= d; j += kDoubles) {
-    const DoubleVector centred =
-        (load_doubles<T>(row + j) * before - load<DoubleVector>(centre + j)) * after;
+    const DoubleVector centred = (load_doubles<T>(row + j) * before - load<DoubleVector>(centre + j)) * after;
     const HalfFloatVector packed = __builtin_convertvector(centred, HalfFloatVector);
     store(out + j, packed);
     const DoubleVector exact = __builtin_convertvector(packed, DoubleVector);
@@ -30,8 +29,7 @@ double pack_row(const std::byte* row_bytes, std::int64_t d, double before, const
     norm += norms[l];
   }
   for (; j < d; ++j) {
-    const auto packed =
-        static_cast<float>((static_cast<double>(widen(row[j])) * before - centre[j]) * after);
+    const auto packed = static_cast<float>((static_cast<double>(widen(row[j])) * before - centre[j]) * after);
     out[j] = packed;
     norm += static_cast<double>(packed) * static_cast<double>(packed);
   }
@@ -39,9 +37,8 @@ double pack_row(const std::byte* row_bytes, std::int64_t d, double before, const
 }
 
 template <class T>
-void pack_group(const std::byte* const* rows, std::int64_t d, const double* before,
-                const double* centre, double after, float* out, float* scratch,
-                double* squared_norms) {
+void pack_group(const std::byte* const* rows, std::int64_t d, const double* before, const double* centre,
+                double after, float* out, float* scratch, double* squared_norms) {
   for (int l = 0; l < kLanes; ++l) {
     float* row = scratch + l * d;
     if (rows[l] == nullptr) {

@@ -20,7 +20,9 @@
 namespace farpoint::cpu {
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
 
 // What a thread tells the others in a round. Two alternate: a fast thread writes the next one while a
 // slow one still reads this one; it cannot write the one after before the next barrier.
@@ -60,8 +62,8 @@ class Share {
 
   // Packs the pick and takes it out of this share if it is here.
   void take(const PointKey& pick) {
-    pick_norm_ = frame_.pack_row(state_.points.row(pick.row), state_.points.self_dot(pick.row),
-                                 packed_pick_.data());
+    pick_norm_ =
+        frame_.pack_row(state_.points.row(pick.row), state_.points.self_dot(pick.row), packed_pick_.data());
     for (Index g = 0; g < block_.groups(); ++g) {
       const GroupBest& best = group_best_[at(g)];
       if (best.key.row == pick.row && best.key.value > -kInfinity) {
@@ -181,8 +183,7 @@ class Share {
 
 class PickLoop {
  public:
-  PickLoop(SelectState& state, const Threshold& threshold, const SelectRequest& request,
-           SelectResult& result)
+  PickLoop(SelectState& state, const Threshold& threshold, const SelectRequest& request, SelectResult& result)
       : state_(state),
         threshold_(threshold),
         request_(request),
@@ -216,8 +217,8 @@ class PickLoop {
     // Whole groups to each thread.
     const Index groups = (candidates + lanes - 1) / lanes;
     const auto edge = [&](Index t) { return std::min(groups * t / threads * lanes, candidates); };
-    const auto rows = std::span<const Index>(state_.listed)
-                          .subspan(at(edge(thread)), at(edge(thread + 1) - edge(thread)));
+    const auto rows =
+        std::span<const Index>(state_.listed).subspan(at(edge(thread)), at(edge(thread + 1) - edge(thread)));
     shares_[at(thread)] = std::make_unique<Share>(state_, threshold_, rows);
   }
 

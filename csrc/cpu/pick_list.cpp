@@ -11,8 +11,8 @@ PickList::PickList(const Frame& frame)
     : frame_(&frame),
       tile_picks_(frame.tile_picks()),
       tile_floats_(frame.dimension() * frame.tile_picks()),
-      tiles_per_slab_(std::max<Index>(
-          1, tuning::kPickSlabBytes / (tile_floats_ * static_cast<Index>(sizeof(float))))),
+      tiles_per_slab_(
+          std::max<Index>(1, tuning::kPickSlabBytes / (tile_floats_ * static_cast<Index>(sizeof(float))))),
       packed_(static_cast<std::size_t>(frame.dimension())) {}
 
 void PickList::append(const std::byte* row, double self_dot) {
@@ -21,8 +21,7 @@ void PickList::append(const std::byte* row, double self_dot) {
   if (place % tile_picks_ == 0) {
     if (tile % tiles_per_slab_ == 0) {
       // Value-initialised: the unused places of a tile are zero rows.
-      slabs_.push_back(
-          std::make_unique<float[]>(static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
+      slabs_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
     }
     bias_.resize(bias_.size() + static_cast<std::size_t>(tile_picks_),
                  std::numeric_limits<float>::infinity());
@@ -38,8 +37,7 @@ void PickList::append(const std::byte* row, double self_dot) {
 }
 
 const float* PickList::tile(Index t) const {
-  return slabs_[static_cast<std::size_t>(t / tiles_per_slab_)].get() +
-         t % tiles_per_slab_ * tile_floats_;
+  return slabs_[static_cast<std::size_t>(t / tiles_per_slab_)].get() + t % tiles_per_slab_ * tile_floats_;
 }
 
 }  // namespace farpoint::cpu

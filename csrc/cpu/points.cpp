@@ -59,8 +59,8 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
   std::vector<double> sum(centre_.size(), 0.0);
   std::vector<float> packed(centre_.size());
   for (Index s = 0; s < rows; ++s) {
-    const Index i = static_cast<Index>(static_cast<double>(s) * static_cast<double>(sample.rows) /
-                                       static_cast<double>(rows));
+    const auto i = static_cast<Index>(static_cast<double>(s) * static_cast<double>(sample.rows) /
+                                      static_cast<double>(rows));
     const std::byte* row = sample.row(i);
     pack_row(row, metric == Metric::cosine ? self_dot(row) : 0.0, packed.data());
     for (std::size_t j = 0; j < sum.size(); ++j) {
@@ -84,8 +84,8 @@ double Frame::row_multiplier(double row_self_dot) const {
   return metric_ == Metric::cosine ? 1.0 / std::sqrt(row_self_dot) : 1.0;
 }
 
-void Frame::pack_group(std::span<const std::byte* const> rows, std::span<const double> self_dots,
-                       float* out, std::vector<float>& scratch, double* squared_norms) const {
+void Frame::pack_group(std::span<const std::byte* const> rows, std::span<const double> self_dots, float* out,
+                       std::vector<float>& scratch, double* squared_norms) const {
   std::array<const std::byte*, kMaxLanes> pointers{};
   std::array<double, kMaxLanes> before{};
   for (std::size_t l = 0; l < rows.size(); ++l) {
@@ -93,9 +93,9 @@ void Frame::pack_group(std::span<const std::byte* const> rows, std::span<const d
     before[l] = row_multiplier(self_dots[l]);
   }
   scratch.resize(static_cast<std::size_t>(group_floats()));
-  kernels_.screen->pack_group[static_cast<std::size_t>(type_)](
-      pointers.data(), dimension_, before.data(), centre_.data(), packing_scale_, out, scratch.data(),
-      squared_norms);
+  kernels_.screen->pack_group[static_cast<std::size_t>(type_)](pointers.data(), dimension_, before.data(),
+                                                               centre_.data(), packing_scale_, out,
+                                                               scratch.data(), squared_norms);
 }
 
 double Frame::pack_row(const std::byte* row, double row_self_dot, float* out) const {

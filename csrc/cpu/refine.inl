@@ -46,7 +46,7 @@ double accumulate(const std::byte* x_bytes, const std::byte* y_bytes, std::int64
   }
   double a[kAccumulators];
   for (int v = 0; v < kVectors; ++v) {
-    store(a + v * kDoubles, sums[v]);
+    store(a + static_cast<std::ptrdiff_t>(v) * kDoubles, sums[v]);
   }
   for (int lane = 0; j < d; ++j, ++lane) {
     a[lane] += Term::term(static_cast<double>(widen(x[j])), static_cast<double>(widen(y[j])));
@@ -59,7 +59,7 @@ double accumulate(const std::byte* x_bytes, const std::byte* y_bytes, std::int64
   return a[0];
 }
 
-// Finite exactly when x - x is 0; NaN poisons the sum.
+// x * 0 is 0 exactly when x is finite, and NaN otherwise, which poisons the sum.
 template <class T>
 double largest_magnitude(const std::byte* x_bytes, std::int64_t d) {
   const auto* x = reinterpret_cast<const T*>(x_bytes);
@@ -70,7 +70,7 @@ double largest_magnitude(const std::byte* x_bytes, std::int64_t d) {
     const DoubleVector v = load_doubles<T>(x + j);
     const DoubleVector magnitude = v < 0 ? -v : v;
     largest = magnitude > largest ? magnitude : largest;
-    poison += v - v;
+    poison += v * 0.0;
   }
   double result = 0;
   double poisoned = 0;
@@ -82,7 +82,7 @@ double largest_magnitude(const std::byte* x_bytes, std::int64_t d) {
     const auto v = static_cast<double>(widen(x[j]));
     const double magnitude = v < 0 ? -v : v;
     result = magnitude > result ? magnitude : result;
-    poisoned += v - v;
+    poisoned += v * 0.0;
   }
   return result + poisoned;
 }
@@ -95,8 +95,7 @@ const RefineKernels& refine_kernels() {
        accumulate<SquaredDifference, float>, accumulate<SquaredDifference, double>,
        accumulate<SquaredDifference, std::int8_t>, accumulate<SquaredDifference, std::uint8_t>},
       {accumulate<Product, Float16>, accumulate<Product, BFloat16>, accumulate<Product, float>,
-       accumulate<Product, double>, accumulate<Product, std::int8_t>,
-       accumulate<Product, std::uint8_t>},
+       accumulate<Product, double>, accumulate<Product, std::int8_t>, accumulate<Product, std::uint8_t>},
       {largest_magnitude<Float16>, largest_magnitude<BFloat16>, largest_magnitude<float>,
        largest_magnitude<double>, largest_magnitude<std::int8_t>, largest_magnitude<std::uint8_t>},
   };

@@ -8,9 +8,9 @@
 namespace farpoint::cpu {
 
 struct Scan {
-  Index first_bad_row = -1;   // holds NaN or an infinity; -1: none
-  Index first_zero_row = -1;  // -1: none
-  double largest = 0;         // |element| over the matrix (finite rows only)
+  Index first_bad_row = -1;         // holds NaN or an infinity; -1: none
+  Index first_zero_row = -1;        // -1: none
+  double largest = 0;               // |element| over the matrix (finite rows only)
   double smallest_row = kInfinity;  // smallest row maximum of |element| that is not 0
 };
 

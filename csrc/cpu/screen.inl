@@ -29,8 +29,8 @@ bool screen_tile(const float* group, const float* tile, std::int64_t d, const fl
                  const float* pick_bias, std::uint32_t* survivors) {
   FloatVector sums[kTilePicks][kGroupVectors] = {};
   for (std::int64_t j = 0; j < d; ++j) {
-    const FloatVector point0 = load<FloatVector>(group + j * kLanes);
-    const FloatVector point1 = load<FloatVector>(group + j * kLanes + kFloats);
+    const auto point0 = load<FloatVector>(group + j * kLanes);
+    const auto point1 = load<FloatVector>(group + j * kLanes + kFloats);
 #pragma GCC unroll 16
     for (int p = 0; p < kTilePicks; ++p) {
       const float pick = tile[j * kTilePicks + p];
@@ -38,8 +38,8 @@ bool screen_tile(const float* group, const float* tile, std::int64_t d, const fl
       sums[p][1] += point1 * pick;
     }
   }
-  const FloatVector bias0 = load<FloatVector>(point_bias);
-  const FloatVector bias1 = load<FloatVector>(point_bias + kFloats);
+  const auto bias0 = load<FloatVector>(point_bias);
+  const auto bias1 = load<FloatVector>(point_bias + kFloats);
   std::uint32_t any = 0;
 #pragma GCC unroll 16
   for (int p = 0; p < kTilePicks; ++p) {
@@ -84,8 +84,8 @@ const ScreenKernels& screen_kernels() {
       kTilePicks,
       {pack_group<Float16>, pack_group<BFloat16>, pack_group<float>, pack_group<double>,
        pack_group<std::int8_t>, pack_group<std::uint8_t>},
-      {pack_row<Float16>, pack_row<BFloat16>, pack_row<float>, pack_row<double>,
-       pack_row<std::int8_t>, pack_row<std::uint8_t>},
+      {pack_row<Float16>, pack_row<BFloat16>, pack_row<float>, pack_row<double>, pack_row<std::int8_t>,
+       pack_row<std::uint8_t>},
       screen_tile,
       screen_row,
   };

@@ -11,8 +11,8 @@ namespace farpoint::cpu {
 // Calls visit(slot, pick) for every pair that the bound lets through, by rising pick. Slots that
 // lost their point at an earlier pick of the tile are passed over. Returns the number of pairs screened.
 template <class Visit>
-Index screen_pairs(const Frame& frame, const GroupBlock& block, Index g, const PickList& picks,
-                   Index tile, const Visit& visit) {
+Index screen_pairs(const Frame& frame, const GroupBlock& block, Index g, const PickList& picks, Index tile,
+                   const Visit& visit) {
   std::uint32_t survivors[kMaxTilePicks];
   const int lanes = frame.lanes();
   const int tile_picks = frame.tile_picks();

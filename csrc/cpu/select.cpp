@@ -8,7 +8,9 @@
 namespace farpoint::cpu {
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
 
 // Evenly spread, unpredictable numbers in [0, 1) without state (splitmix64's finaliser).
 double unit_hash(Index i) {
@@ -20,8 +22,7 @@ double unit_hash(Index i) {
 }
 
 int useful_threads(const SelectProblem& problem) {
-  const double work = static_cast<double>(problem.points.rows) *
-                      static_cast<double>(problem.points.columns) *
+  const double work = static_cast<double>(problem.points.rows) * static_cast<double>(problem.points.columns) *
                       static_cast<double>(problem.request.count + problem.anchors.rows);
   return static_cast<int>(
       std::clamp(work / tuning::kWorkPerThread, 1.0, static_cast<double>(problem.threads)));
@@ -49,17 +50,17 @@ class CpuStages final : public Stages {
   void accept_first(Index first) override { state_.take(first, 0, kInfinity); }
 
   void seed() override {
-    state_.team.for_each(
-        state_.points.size(), tuning::kRowsPerTask, state_.control, [&](int, Index begin, Index end) {
-          for (Index i = begin; i < end; ++i) {
-            if (!state_.taken(i)) {
-              state_.values[at(i)] = state_.value(i, 0);
-              state_.progress[at(i)] = 1;
-            }
-          }
-        });
+    state_.team.for_each(state_.points.size(), tuning::kRowsPerTask, state_.control,
+                         [&](int, Index begin, Index end) {
+                           for (Index i = begin; i < end; ++i) {
+                             if (!state_.taken(i)) {
+                               state_.values[at(i)] = state_.value(i, 0);
+                               state_.progress[at(i)] = 1;
+                             }
+                           }
+                         });
     if (!state_.labels.empty()) {
-      std::fill(state_.labels.begin(), state_.labels.end(), Index{0});
+      std::ranges::fill(state_.labels, Index{0});
     }
     state_.statistics.pairs_refined += state_.points.size();
   }
@@ -110,8 +111,7 @@ class CpuStages final : public Stages {
     return cpu::catch_up(state_, threshold, capacity);
   }
 
-  PickEnd pick(const Threshold& threshold, const SelectRequest& request,
-               SelectResult& result) override {
+  PickEnd pick(const Threshold& threshold, const SelectRequest& request, SelectResult& result) override {
     return cpu::pick(state_, threshold, request, result);
   }
 
@@ -156,10 +156,10 @@ class CpuStages final : public Stages {
     state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
                          [&](int thread, Index begin, Index end) {
                            const auto first = state_.values.begin();
-                           largest[at(thread)] = std::max(
-                               largest[at(thread)], *std::max_element(first + begin, first + end));
+                           largest[at(thread)] =
+                               std::max(largest[at(thread)], *std::max_element(first + begin, first + end));
                          });
-    return *std::max_element(largest.begin(), largest.end());
+    return *std::ranges::max_element(largest);
   }
 
   SelectState state_;

@@ -40,8 +40,7 @@ struct SelectState {
   bool taken(Index i) const { return values[static_cast<std::size_t>(i)] == kTaken; }
   // Canonical value between row i and entry `pick` of the list.
   double value(Index i, Index pick) const {
-    return points.frame().value(points.row(i), points.self_dot(i), picks.row(pick),
-                                picks.self_dot(pick));
+    return points.frame().value(points.row(i), points.self_dot(i), picks.row(pick), picks.self_dot(pick));
   }
   // Row i becomes pick number `position` of the result, at distance `value` from what came before.
   void take(Index i, Index position, double value);
@@ -50,13 +49,13 @@ struct SelectState {
   MatrixView anchors;
   ThreadTeam& team;
   Control& control;
-  PickList picks;                // kept away from, then the picks
-  Index kept_away = 0;           // how many of `picks` are not picks of this call
+  PickList picks;       // kept away from, then the picks
+  Index kept_away = 0;  // how many of `picks` are not picks of this call
   Index free_rows;
-  std::vector<double> values;    // of each row: an upper bound; exact against its first `progress` picks
-  std::vector<Index> progress;   // entries of `picks` that the row has seen
-  std::vector<Index> labels;     // empty unless asked for: entry of `picks` that gave `values`
-  std::vector<Index> listed;     // rows of the level, then the candidates among them
+  std::vector<double> values;   // of each row: an upper bound; exact against its first `progress` picks
+  std::vector<Index> progress;  // entries of `picks` that the row has seen
+  std::vector<Index> labels;    // empty unless asked for: entry of `picks` that gave `values`
+  std::vector<Index> listed;    // rows of the level, then the candidates among them
   SelectStatistics statistics;
 };
 

@@ -23,11 +23,18 @@ bool has_f16c() {
   constexpr unsigned kF16cBit = 1U << 29;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kF16cBit) != 0;
 }
+
+// __builtin_cpu_supports also asks whether the operating system saves the registers.
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
 #endif
 
 }  // namespace
 
-std::string_view simd_level_name(SimdLevel level) { return kNames[static_cast<std::size_t>(level)]; }
+std::string_view simd_level_name(SimdLevel level) {
+  return kNames[static_cast<std::size_t>(level)];
+}
 
 std::optional<SimdLevel> parse_simd_level(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
@@ -49,16 +56,14 @@ bool simd_level_compiled(SimdLevel level) {
 
 bool simd_level_supported(SimdLevel level) {
 #if defined(__x86_64__)
-  // __builtin_cpu_supports also asks whether the operating system saves the registers.
   switch (level) {
     case SimdLevel::baseline:
       return true;
     case SimdLevel::avx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+      return has_avx2();
     case SimdLevel::avx512:
-      return simd_level_supported(SimdLevel::avx2) && __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("avx512vl");
+      return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   }
   return false;
 #else

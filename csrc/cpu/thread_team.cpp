@@ -59,7 +59,7 @@ ThreadTeam::ThreadTeam(int threads) {
     for (int i = 1; i <= others; ++i) {
       workers_.emplace_back([this, i] { work(i); });
     }
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // No more threads to be had: a smaller team gives the same result.
   }
 }
@@ -77,7 +77,7 @@ void ThreadTeam::run_job(int thread) {
   try {
     (*job_)(thread);
   } catch (...) {
-    const std::lock_guard lock(error_mutex_);
+    const std::scoped_lock lock(error_mutex_);
     if (!error_) {
       error_ = std::current_exception();
     }

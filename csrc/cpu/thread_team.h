@@ -21,6 +21,7 @@ namespace farpoint::cpu {
 class Barrier {
  public:
   explicit Barrier(int members) : members_(members) {}
+  ~Barrier() = default;
   Barrier(const Barrier&) = delete;
   Barrier& operator=(const Barrier&) = delete;
 

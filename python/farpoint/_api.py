@@ -158,14 +158,14 @@ def select(
         )
         if listener is not None and len(raw.indices):
             listener(len(raw.indices), count, float(raw.values[-1]))
-    labelled = raw.label_values is not None
+    label_values = raw.label_values
     return Selection(
         indices=raw.indices,
         radii=prepared.metric.distances(raw.values, prepared.unit),
         covering_radius=prepared.metric.distance(raw.next_value, prepared.unit),
         metric=prepared.metric.name,
         labels=raw.labels,
-        distances=prepared.metric.distances(raw.label_values, prepared.unit) if labelled else None,
+        distances=None if label_values is None else prepared.metric.distances(label_values, prepared.unit),
         info={
             "backend": prepared.backend.name,
             "version": __version__,
@@ -228,7 +228,9 @@ def nearest(
     Nearest(distances=array([1., 1.]), indices=array([1, 0]))
     """
     prepared = check.prepare([(X, "X"), (Y, "Y")], metric, backend, threads)
-    values, indices = prepared.backend.nearest(PairProblem(*prepared.matrices, prepared.frame))
+    values, indices = prepared.backend.nearest(
+        PairProblem(prepared.matrices[0], prepared.matrices[1], prepared.frame)
+    )
     return Nearest(prepared.metric.distances(values, prepared.unit), indices)
 
 

@@ -67,15 +67,17 @@ def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
     module = type(source).__module__.partition(".")[0]
     if module == "torch":
         return _from_torch(source, name)
-    if module == "pyarrow" or hasattr(source, "__arrow_c_array__") or hasattr(source, "__arrow_c_stream__"):
-        if not hasattr(source, "__array__") or module == "pyarrow":
-            return _from_arrow(source, name)
+    only_arrow = not hasattr(source, "__array__") and (
+        hasattr(source, "__arrow_c_array__") or hasattr(source, "__arrow_c_stream__")
+    )
+    if module == "pyarrow" or only_arrow:
+        return _from_arrow(source, name)
     if hasattr(source, "__cuda_array_interface__"):
         raise TypeError(
             f"{name} is on a CUDA device, which no backend of this version reads; copy it to the host first"
         )
     if hasattr(source, "__dlpack__") and not hasattr(source, "__array__"):
-        return np.asarray(np.from_dlpack(source))  # type: ignore[arg-type]
+        return np.asarray(np.from_dlpack(source))
     try:
         return np.asarray(source)
     except ValueError as error:
@@ -87,8 +89,7 @@ def _from_torch(tensor: Any, name: str) -> np.ndarray[Any, Any]:
         return np.asarray(tensor)
     if tensor.device.type != "cpu":
         raise TypeError(
-            f"{name} is on device {tensor.device}, which no backend of this version reads; pass "
-            f"{name}.cpu()"
+            f"{name} is on device {tensor.device}, which no backend of this version reads; pass {name}.cpu()"
         )
     tensor = tensor.detach()
     if str(tensor.dtype) == "torch.bfloat16":
@@ -104,16 +105,15 @@ def _bfloat16(name: str) -> np.dtype[Any]:
         import ml_dtypes
     except ImportError:
         raise TypeError(f"{name} is bfloat16, which needs ml_dtypes: pip install ml_dtypes") from None
-    return np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
     try:
         import pyarrow as pa
     except ImportError:
-        raise TypeError(
-            f'{name} is Arrow data, which needs pyarrow: pip install "farpoint[io]"'
-        ) from None
+        raise TypeError(f'{name} is Arrow data, which needs pyarrow: pip install "farpoint[io]"') from None
     if isinstance(source, (pa.Table, pa.RecordBatch)):
         raise TypeError(f"{name} is a table; pass the column that holds the embeddings")
     if isinstance(source, pa.ChunkedArray):
@@ -164,9 +164,7 @@ def _as_supported(array: np.ndarray[Any, Any], name: str) -> Matrix:
         return array
     target = _PROMOTIONS.get(dtype)
     if target is None:
-        raise TypeError(
-            f"{name} has dtype {array.dtype}; supported are {', '.join(SUPPORTED_DTYPES)}"
-        )
+        raise TypeError(f"{name} has dtype {array.dtype}; supported are {', '.join(SUPPORTED_DTYPES)}")
     if dtype in ("int64", "uint64"):
         low, high = int(array.min()), int(array.max())
         if max(-low, high) > _EXACT_IN_FLOAT64:
@@ -177,8 +175,7 @@ def _as_supported(array: np.ndarray[Any, Any], name: str) -> Matrix:
 
 
 def _with_contiguous_rows(array: Matrix) -> Matrix:
-    n, d = array.shape
-    contiguous = d == 1 or array.strides[1] == array.itemsize
+    contiguous = array.shape[1] == 1 or array.strides[1] == array.itemsize
     aligned = array.strides[0] % array.itemsize == 0 and array.flags.aligned
     if contiguous and aligned:
         return array

@@ -42,7 +42,7 @@ def _square(values: FloatArray, unit: Unit) -> FloatArray:
     return np.ldexp(values, unit.exponent)
 
 
-def _identity(values: FloatArray, unit: Unit) -> FloatArray:
+def _identity(values: FloatArray, _unit: Unit) -> FloatArray:
     return values
 
 

@@ -14,9 +14,7 @@ Progress = bool | Callable[[int, int, float], object]
 class Reporter:
     """Turns stored values into radii on the way to whoever listens, and skips repeated reports."""
 
-    def __init__(
-        self, target: Callable[[int, int, float], object], metric: Metric, unit: Unit
-    ) -> None:
+    def __init__(self, target: Callable[[int, int, float], object], metric: Metric, unit: Unit) -> None:
         self._target = target
         self._metric = metric
         self._unit = unit
@@ -39,9 +37,9 @@ def listening(
     elif progress is True:
         with _bar(total) as update:
             yield Reporter(update, metric, unit)
-    elif progress is False or progress is None:
+    elif progress is False:
         yield None
-    else:
+    else:  # a caller without a type checker
         raise TypeError("progress must be a bool or a callable(done, total, radius)")
 
 
@@ -53,7 +51,7 @@ def _bar(total: int) -> Iterator[Callable[[int, int, float], None]]:
         raise ImportError('progress=True needs tqdm: pip install "farpoint[progress]"') from None
     with tqdm(total=total, unit="pick", desc="farpoint") as bar:
 
-        def update(done: int, of: int, radius: float) -> None:
+        def update(done: int, _total: int, radius: float) -> None:
             bar.set_postfix_str(f"radius {radius:.4g}", refresh=False)
             bar.update(done - bar.n)
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from farpoint._atomic import atomic_write
 from farpoint._metrics import METRICS
 
 if TYPE_CHECKING:
@@ -132,9 +131,8 @@ class Selection:
         if self.labels is not None and self.distances is not None:
             arrays["labels"] = self.labels
             arrays["distances"] = self.distances
-        with atomic_write(path) as partial:
-            with open(partial, "wb") as file:
-                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with atomic_write(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Selection:
@@ -191,9 +189,7 @@ class Selection:
             import pandas as pd
         except ImportError:
             raise ImportError("to_frame needs pandas: pip install pandas") from None
-        return pd.DataFrame(
-            {"order": np.arange(len(self)), "index": self.indices, "radius": self.radii}
-        )
+        return pd.DataFrame({"order": np.arange(len(self)), "index": self.indices, "radius": self.radii})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, as JSON can hold them (None stands for infinity)."""
@@ -220,28 +216,3 @@ class Selection:
             f"Selection(k={len(self)}, metric={self.metric!r}, h_min={self.h_min:.6g}, "
             f"covering_radius={self.covering_radius:.6g}, upper_bound={self.upper_bound:.6g})"
         )
-
-
-class atomic_write:  # noqa: N801 - used like a function
-    """A context that yields a temporary path and renames it over `path` if nothing was raised."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-        self._partial = ""
-
-    def __enter__(self) -> str:
-        handle, self._partial = tempfile.mkstemp(
-            dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".partial"
-        )
-        os.close(handle)
-        return self._partial
-
-    def __exit__(self, kind: object, value: object, traceback: object) -> None:
-        if kind is not None:
-            os.unlink(self._partial)
-            return
-        # mkstemp is private to the user; a result file is as readable as the umask says.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(self._partial, 0o666 & ~umask)
-        os.replace(self._partial, self._path)

@@ -81,8 +81,23 @@ def self_dots(rows, out):
 
 @njit(nogil=True, cache=True)
 def lower_block(
-    products, rows, dots, norms, other_rows, other_dots, other_bias, values, labels, first_label,
-    usable, shrink, absolute, to_packed, cosine, scale, double,
+    products,
+    rows,
+    dots,
+    norms,
+    other_rows,
+    other_dots,
+    other_bias,
+    values,
+    labels,
+    first_label,
+    usable,
+    shrink,
+    absolute,
+    to_packed,
+    cosine,
+    scale,
+    double,
 ):
     """Refine what the bound lets through; picks in their order, so the earliest keeps a tie."""
     sums = np.empty(16)
@@ -91,9 +106,14 @@ def lower_block(
         for p in range(other_rows.shape[0]):
             if products[i, p] > bias + other_bias[p]:
                 value = _value(
-                    rows[i], dots[i] if cosine else 0.0,
-                    other_rows[p], other_dots[p] if cosine else 0.0,
-                    cosine, scale, double, sums,
+                    rows[i],
+                    dots[i] if cosine else 0.0,
+                    other_rows[p],
+                    other_dots[p] if cosine else 0.0,
+                    cosine,
+                    scale,
+                    double,
+                    sums,
                 )
                 if value < values[i]:
                     values[i] = value
@@ -103,8 +123,22 @@ def lower_block(
 
 @njit(nogil=True, cache=True)
 def lower_pairs(
-    products, rows, dots, norms, other_norms, first_row, first_column, values, labels,
-    usable, shrink, absolute, to_packed, cosine, scale, double,
+    products,
+    rows,
+    dots,
+    norms,
+    other_norms,
+    first_row,
+    first_column,
+    values,
+    labels,
+    usable,
+    shrink,
+    absolute,
+    to_packed,
+    cosine,
+    scale,
+    double,
 ):
     """Same within one matrix, for columns above the row only."""
     sums = np.empty(16)
@@ -115,9 +149,14 @@ def lower_pairs(
             if products[i, c] > bias + 0.5 * other_norms[c] * shrink:
                 column = first_column + c
                 value = _value(
-                    rows[row], dots[row] if cosine else 0.0,
-                    rows[column], dots[column] if cosine else 0.0,
-                    cosine, scale, double, sums,
+                    rows[row],
+                    dots[row] if cosine else 0.0,
+                    rows[column],
+                    dots[column] if cosine else 0.0,
+                    cosine,
+                    scale,
+                    double,
+                    sums,
                 )
                 if value < values[i]:
                     values[i] = value
@@ -141,8 +180,19 @@ def pairwise(x, y, out, cosine, scale, double):
 
 @njit(nogil=True, cache=True)
 def pick(
-    rows, dots, living, values, cut_value, cut_row, wanted, minimum_value, picked_rows,
-    picked_values, cosine, scale, double,
+    rows,
+    dots,
+    living,
+    values,
+    cut_value,
+    cut_row,
+    wanted,
+    minimum_value,
+    picked_rows,
+    picked_values,
+    cosine,
+    scale,
+    double,
 ):
     """Run the plain loop over the candidates; those below the cut are marked in `values`.
 
@@ -155,8 +205,10 @@ def pick(
         for c in range(living.shape[0]):
             if values[c] == _TAKEN:
                 continue
-            if best < 0 or values[c] > values[best] or (
-                values[c] == values[best] and living[c] < living[best]
+            if (
+                best < 0
+                or values[c] > values[best]
+                or (values[c] == values[best] and living[c] < living[best])
             ):
                 best = c
         if best < 0:
@@ -174,9 +226,14 @@ def pick(
             if values[c] == _TAKEN or values[c] == 0.0:
                 continue
             value = _value(
-                rows[c], dots[c] if cosine else 0.0,
-                rows[best], dots[best] if cosine else 0.0,
-                cosine, scale, double, sums,
+                rows[c],
+                dots[c] if cosine else 0.0,
+                rows[best],
+                dots[best] if cosine else 0.0,
+                cosine,
+                scale,
+                double,
+                sums,
             )
             if value < values[c]:
                 values[c] = value

@@ -47,9 +47,7 @@ def _raw(matrix: Matrix) -> Matrix:
 
 def scan(matrix: Matrix, threads: int) -> tuple[int, int, float, float]:
     """One pass: (first non-finite row or -1, first zero row or -1, largest and smallest magnitude)."""
-    bad, zero, largest, smallest = _extension().scan(
-        _raw(matrix), matrix.dtype.name, threads, simd_level()
-    )
+    bad, zero, largest, smallest = _extension().scan(_raw(matrix), matrix.dtype.name, threads, simd_level())
     return bad, zero, largest, smallest
 
 
@@ -110,8 +108,7 @@ class CpuBackend:
                 "pairs_refined": raw["pairs_refined"],
                 "fraction_evaluated": raw["pairs_screened"] / pairs,
                 "seconds_by_phase": {
-                    phase: raw[f"seconds_{phase}"]
-                    for phase in ("seed", "catch_up", "pick", "assign")
+                    phase: raw[f"seconds_{phase}"] for phase in ("seed", "catch_up", "pick", "assign")
                 },
             },
         )

@@ -57,7 +57,8 @@ def _one_blas_thread() -> AbstractContextManager[Any]:
         return nullcontext()
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limited
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:
@@ -91,9 +92,7 @@ class _Screen:
             self.multiplier = float(2.0 ** -np.frexp(frame.largest)[1])
         step = max(1, len(side.rows) // _CENTRE_SAMPLE)
         self.centre = np.zeros(d)
-        sample = _Side(
-            side.rows[::step], side.self_dots[::step] if self.cosine else side.self_dots
-        )
+        sample = _Side(side.rows[::step], side.self_dots[::step] if self.cosine else side.self_dots)
         self.centre = self.pack(sample, slice(None)).rows.mean(axis=0, dtype=np.float64)
 
         rounding = d * 2.0**-24
@@ -231,9 +230,7 @@ class NumbaBackend:
             return best
 
     @staticmethod
-    def _pairs_above(
-        workspace: _Workspace, rows: slice, values: ValueArray, labels: IndexArray
-    ) -> None:
+    def _pairs_above(workspace: _Workspace, rows: slice, values: ValueArray, labels: IndexArray) -> None:
         """Nearest row above each of `rows`, if nearer than `values`."""
         screen, side = workspace.screen, workspace.side
         packed = screen.pack(side, rows)
@@ -280,9 +277,7 @@ class NumbaBackend:
         cosine = frame.kind == "cosine"
 
         def fill(rows: slice) -> None:
-            kernels.pairwise(
-                x[rows], y, out[rows], cosine, frame.scale, frame.stored is np.float64
-            )
+            kernels.pairwise(x[rows], y, out[rows], cosine, frame.scale, frame.stored is np.float64)
 
         with ThreadPoolExecutor(frame.threads) as team:
             for _ in team.map(fill, _blocks(len(x), 64)):

@@ -1,0 +1,191 @@
+// The engine without Python, against the plain loop.
+#include <doctest/doctest.h>
+
+#include "cpu/distances.h"
+#include "cpu/scan.h"
+#include "cpu/select.h"
+#include "plain.h"
+
+using farpoint::Control;
+using farpoint::Index;
+using farpoint::Metric;
+using namespace farpoint::cpu;
+
+namespace {
+
+template <class T>
+double plain_value(const plain::Matrix<T>& m, Index i, Index j) {
+  return farpoint::squared_value(plain::squared(m.row(i), m.row(j), m.columns), 1.0, plain::type_of<T>());
+}
+
+template <class T>
+farpoint::SelectResult plain_select(const plain::Matrix<T>& m, Index k, Index first) {
+  farpoint::SelectResult result;
+  std::vector<double> values(static_cast<std::size_t>(m.rows), farpoint::kInfinity);
+  std::vector<bool> free(values.size(), true);
+  Index next = first;
+  while (true) {
+    const auto at = static_cast<std::size_t>(next);
+    result.next_value = next < 0 ? 0.0 : values[at];
+    if (next < 0 || static_cast<Index>(result.indices.size()) == k) {
+      return result;
+    }
+    result.indices.push_back(next);
+    result.values.push_back(values[at]);
+    free[at] = false;
+    Index best = -1;
+    for (Index i = 0; i < m.rows; ++i) {
+      double& value = values[static_cast<std::size_t>(i)];
+      value = std::min(value, plain_value(m, i, next));
+      if (free[static_cast<std::size_t>(i)] && (best < 0 || value > values[static_cast<std::size_t>(best)])) {
+        best = i;
+      }
+    }
+    next = best;
+  }
+}
+
+template <class T>
+void compare(const plain::Matrix<T>& m, Index k, Index first) {
+  const auto expected = plain_select(m, k, first);
+  for (const SimdLevel level : usable_simd_levels()) {
+    for (const int threads : {1, 2, 4}) {
+      SelectProblem problem;
+      problem.points = m.view(plain::type_of<T>());
+      problem.largest = m.largest();
+      problem.request = {k, first, 0.0, true};
+      problem.threads = threads;
+      problem.level = level;
+      Control control;
+      const auto actual = farpoint::cpu::select(problem, control);
+      CHECK(actual.indices == expected.indices);
+      CHECK(actual.values == expected.values);
+      CHECK(actual.next_value == expected.next_value);
+      CHECK(static_cast<Index>(actual.labels.size()) == m.rows);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("selection equals the plain loop") {
+  std::mt19937_64 random(4);
+  std::normal_distribution<double> normal;
+  for (const Index n : {Index{1}, Index{2}, Index{40}, Index{900}}) {
+    for (const Index d : {Index{1}, Index{4}, Index{33}}) {
+      plain::Matrix<float> m(n, d);
+      for (float& x : m.elements) {
+        x = static_cast<float>(normal(random));
+      }
+      compare(m, n, n / 2);
+      compare(m, (n + 1) / 2, 0);
+    }
+  }
+}
+
+TEST_CASE("more candidates than fit, and nothing but ties") {
+  // 12,000 points of a grid with ten values: every level is cut somewhere inside a tie.
+  std::mt19937_64 random(5);
+  plain::Matrix<float> m(12000, 3);
+  for (float& x : m.elements) {
+    x = static_cast<float>(random() % 10);
+  }
+  compare(m, 1500, 7);
+}
+
+TEST_CASE("float64 values are not rounded") {
+  std::mt19937_64 random(6);
+  std::normal_distribution<double> normal;
+  plain::Matrix<double> m(500, 19);
+  for (double& x : m.elements) {
+    x = 1.0 + 1e-9 * normal(random);  // distances that float32 could not tell apart
+  }
+  compare(m, 200, 3);
+}
+
+TEST_CASE("a stop is obeyed") {
+  plain::Matrix<float> m(20000, 64);
+  std::mt19937_64 random(7);
+  for (float& x : m.elements) {
+    x = static_cast<float>(random() % 1000);
+  }
+  for (const int threads : {1, 3}) {
+    int calls = 0;
+    Control control([&](const Control::Progress&) { return ++calls < 3; }, std::chrono::milliseconds(1));
+    SelectProblem problem;
+    problem.points = m.view(farpoint::ElementType::float32);
+    problem.largest = m.largest();
+    problem.request = {20000, 0, 0.0, true};
+    problem.threads = threads;
+    CHECK_THROWS_AS(farpoint::cpu::select(problem, control), farpoint::Interrupted);
+    CHECK(calls == 3);
+  }
+}
+
+TEST_CASE("nearest rows, closest pair and all pairs") {
+  std::mt19937_64 random(8);
+  plain::Matrix<float> m(700, 3);
+  for (float& x : m.elements) {
+    x = static_cast<float>(random() % 25);  // ties everywhere
+  }
+  ClosestPair expected;
+  for (Index i = 0; i < m.rows; ++i) {
+    for (Index j = i + 1; j < m.rows; ++j) {
+      if (plain_value(m, i, j) < expected.value) {
+        expected = {plain_value(m, i, j), i, j};
+      }
+    }
+  }
+  for (const SimdLevel level : usable_simd_levels()) {
+    for (const int threads : {1, 2, 5}) {
+      DistanceProblem problem;
+      problem.x = problem.y = m.view(farpoint::ElementType::float32);
+      problem.y.rows = 650;
+      problem.largest = m.largest();
+      problem.threads = threads;
+      problem.level = level;
+      Control control;
+      const ClosestPair pair = closest_pair(problem, control);
+      CHECK(pair.value == expected.value);
+      CHECK(pair.i == expected.i);
+      CHECK(pair.j == expected.j);
+
+      std::vector<double> all(700 * 650);
+      pairwise(problem, all, control);
+      std::vector<double> values(700);
+      std::vector<Index> indices(700);
+      nearest(problem, values, indices, control);
+      for (Index i = 0; i < 700; ++i) {
+        const auto row = all.begin() + i * 650;
+        const auto best = std::min_element(row, row + 650);
+        CHECK(values[static_cast<std::size_t>(i)] == *best);
+        CHECK(indices[static_cast<std::size_t>(i)] == best - row);
+        CHECK(row[(i * 7) % 650] == plain_value(m, i, (i * 7) % 650));
+      }
+    }
+  }
+}
+
+TEST_CASE("a scan finds the first bad row, the first zero row and the sizes") {
+  plain::Matrix<float> m(5000, 5);
+  for (std::size_t i = 0; i < m.elements.size(); ++i) {
+    m.elements[i] = 1.0F + static_cast<float>(i % 3);
+  }
+  std::fill_n(m.row(4000), 5, 0.0F);
+  std::fill_n(m.row(3000), 5, 0.0F);
+  m.row(17)[2] = -9.5F;
+  for (const int threads : {1, 3}) {
+    Control control;
+    const auto view = m.view(farpoint::ElementType::float32);
+    auto found = scan(view, threads, SimdLevel::baseline, control);
+    CHECK(found.first_bad_row == -1);
+    CHECK(found.first_zero_row == 3000);
+    CHECK(found.largest == 9.5);
+    CHECK(found.smallest_row == 3.0);
+    plain::Matrix<float> bad = m;
+    bad.row(4500)[4] = std::numeric_limits<float>::quiet_NaN();
+    bad.row(2500)[0] = std::numeric_limits<float>::infinity();
+    found = scan(bad.view(farpoint::ElementType::float32), threads, SimdLevel::baseline, control);
+    CHECK(found.first_bad_row == 2500);
+  }
+}
