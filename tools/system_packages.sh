@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests. On Debian
+# and its relatives, through apt-get, where that is allowed; elsewhere it says what is missing and goes on.
+set -eu
+
+python="${PYTHON:-python3}"
+missing=""
+command -v c++ >/dev/null 2>&1 || missing="$missing g++"
+"$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
+"$python" -c 'import os, sysconfig; raise SystemExit(
+    not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' >/dev/null 2>&1 ||
+    missing="$missing python3-dev"
+[ -e /usr/include/doctest/doctest.h ] || missing="$missing doctest-dev"
+[ -n "$missing" ] || exit 0
+
+as_root=""
+[ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+if command -v apt-get >/dev/null 2>&1 && { [ -z "$as_root" ] || $as_root true 2>/dev/null; }; then
+    echo "installing:$missing"
+    # shellcheck disable=SC2086 # a list of words
+    $as_root apt-get update -qq && $as_root apt-get install -y -qq $missing >/dev/null && exit 0
+fi
+echo "please install:$missing (names are Debian's)" >&2
