@@ -42,9 +42,7 @@ def sdist(tmp_path_factory) -> Path:
         if (ROOT / name).exists():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)
-    script = (
-        "import sys; from scikit_build_core.build import build_sdist; print(build_sdist(sys.argv[1]))"
-    )
+    script = "import sys; from scikit_build_core.build import build_sdist; print(build_sdist(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", script, str(folder)], cwd=tree, check=True, capture_output=True)
     return next(folder.glob("farpoint-*.tar.gz"))
 
@@ -67,7 +65,13 @@ def install(wheel: Path, folder: Path) -> str:
 def test_sdist_holds_the_project_and_nothing_else(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for wanted in ("LICENSE", "README.md", "csrc/core/select.cpp", "python/farpoint/py.typed", "CMakeLists.txt"):
+    for wanted in (
+        "LICENSE",
+        "README.md",
+        "csrc/core/select.cpp",
+        "python/farpoint/py.typed",
+        "CMakeLists.txt",
+    ):
         assert wanted in names
     assert not [name for name in names if ".venv" in name or name.startswith("build/")]
 

@@ -1,7 +1,7 @@
 """Write the extension's type stub, or check that the committed one is what the extension says.
 
-    python tools/stub.py           write python/farpoint/_cpu.pyi
-    python tools/stub.py --check   exit 1 and show the difference if it is out of date
+python tools/stub.py           write python/farpoint/_cpu.pyi
+python tools/stub.py --check   exit 1 and show the difference if it is out of date
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def generate() -> str:
     """Return what the extension that is installed says of itself."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            [sys.executable, "-m", "pybind11_stubgen", "farpoint._cpu", "-o", folder, "--exit-code"], check=True
+            [sys.executable, "-m", "pybind11_stubgen", "farpoint._cpu", "-o", folder, "--exit-code"],
+            check=True,
         )
         text = (Path(folder) / "farpoint" / "_cpu.pyi").read_text()
     # Values of attributes are this build's, not the interface's.
@@ -31,7 +32,9 @@ def generate() -> str:
 
 def main() -> int:
     """Run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     text = generate()

@@ -1,0 +1,229 @@
+"""Matrices from files: .npy (memory-mapped), .npz, .parquet, .arrow/.feather, .safetensors.
+
+Every failure is a ValueError, FileNotFoundError or ImportError whose message names the file and the trouble.
+Pickles are never loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_Loader = Callable[[Path, str | None, str | None], Any]
+
+# The longest header that is taken for one: beyond, the file is something else or damaged.
+_SAFETENSORS_HEADER_LIMIT = 100_000_000
+_SAFETENSORS_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+def load_matrix(path: str | os.PathLike[str], *, key: str | None = None, column: str | None = None) -> Any:
+    """Open the matrix in a file.
+
+    Parameters
+    ----------
+    path : path-like
+        The suffix says the format.
+    key : str, optional
+        Which array of an .npz or .safetensors file; needed when there are several.
+    column : str, optional
+        Which column of a Parquet or Arrow file; needed when several hold lists.
+
+    Returns
+    -------
+    array_like
+        What `farpoint.select` takes; memory-mapped where the format allows it.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        It is not what its suffix says, is damaged, or holds no such array.
+    ImportError
+        The format needs a package that is not installed.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: no such file")
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder, not a file")
+    loader = _LOADERS.get(file.suffix.lower())
+    if loader is None:
+        known = ", ".join(_LOADERS)
+        raise ValueError(f"{file}: unknown suffix {file.suffix!r}; the known ones are {known}")
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file} is empty")
+    try:
+        return loader(file, key, column)
+    except ImportError:
+        raise
+    except ValueError as error:
+        message = str(error)
+        raise ValueError(message if str(file) in message else f"{file}: {message}") from error
+    except Exception as error:  # whatever a library raises on a damaged file
+        raise ValueError(f"{file} cannot be read: {error}".splitlines()[0]) from error
+
+
+def _load_npy(path: Path, key: str | None, column: str | None) -> Any:
+    _refuse(path, key=key, column=column)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Python objects" in str(error) or "pickle" in str(error).lower():
+            raise ValueError("not a plain .npy array (pickled data are not loaded)") from error
+        raise ValueError(f"not a complete .npy array: {error}") from error
+
+
+def _load_npz(path: Path, key: str | None, column: str | None) -> Any:
+    _refuse(path, column=column)
+    if not zipfile.is_zipfile(path):
+        raise ValueError("not a complete .npz archive")
+    with np.load(path, allow_pickle=False) as archive:
+        name = _choose(archive.files, key, "array", "key")
+        try:
+            return archive[name]
+        except ValueError as error:
+            if "pickle" in str(error):
+                raise ValueError(f"array {name!r} holds pickled objects, which are not loaded") from error
+            raise
+
+
+def _load_safetensors(path: Path, key: str | None, column: str | None) -> Any:
+    """Map a tensor of the file: a JSON header with dtype, shape and place, then the data.
+
+    Read here and not by the safetensors package because that copies every tensor it returns, and a matrix of
+    embeddings may be larger than memory; the format is eight bytes of length and a JSON object.
+    """
+    _refuse(path, column=column)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or not 2 <= length <= min(size - 8, _SAFETENSORS_HEADER_LIMIT):
+            raise ValueError("not a complete .safetensors file")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise ValueError(f"not a .safetensors file: {error}") from error
+    if not isinstance(header, dict):
+        raise ValueError("not a .safetensors file: its header is not an object")
+    header.pop("__metadata__", None)
+    name = _choose(list(header), key, "tensor", "key")
+    entry = header[name]
+    if not isinstance(entry["shape"], list) or not isinstance(entry["data_offsets"], list):
+        raise ValueError(f"tensor {name!r}: shape and data_offsets must be lists")
+    dtype_name = _SAFETENSORS_DTYPES.get(entry["dtype"])
+    if dtype_name is None:
+        raise ValueError(f"tensor {name!r} has dtype {entry['dtype']}, which is not supported")
+    dtype = _bfloat16() if dtype_name == "bfloat16" else np.dtype(dtype_name)
+    shape = tuple(int(extent) for extent in entry["shape"])
+    begin, end = (int(offset) for offset in entry["data_offsets"])
+    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if any(extent < 0 for extent in shape) or begin < 0 or end - begin != expected:
+        raise ValueError(f"tensor {name!r}: shape and size disagree")
+    if 8 + length + end > size:
+        raise ValueError("truncated")
+    if expected == 0:
+        return np.empty(shape, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r", offset=8 + length + begin, shape=shape)
+
+
+def _bfloat16() -> np.dtype[Any]:
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError('bfloat16 needs ml_dtypes: pip install "farpoint[io]"') from None
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
+
+
+def _load_parquet(path: Path, key: str | None, column: str | None) -> Any:
+    _refuse(path, key=key)
+    pa = _pyarrow()
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        name = _choose_column(pa, file.schema_arrow, column)
+        return file.read(columns=[name]).column(0)
+
+
+def _load_arrow(path: Path, key: str | None, column: str | None) -> Any:
+    _refuse(path, key=key)
+    pa = _pyarrow()
+    source = pa.memory_map(str(path))
+    try:
+        reader = pa.ipc.open_file(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        reader = pa.ipc.open_stream(source)
+    table = reader.read_all()
+    return table.column(_choose_column(pa, table.schema, column))
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.ipc
+    except ImportError:
+        raise ImportError('this format needs pyarrow: pip install "farpoint[io]"') from None
+    return pa
+
+
+def _choose_column(pa: Any, schema: Any, wanted: str | None) -> str:
+    if wanted is None:
+        lists = [
+            field.name
+            for field in schema
+            if pa.types.is_fixed_size_list(field.type)
+            or pa.types.is_list(field.type)
+            or pa.types.is_large_list(field.type)
+        ]
+        if not lists:
+            raise ValueError(f"no column holds lists of numbers; the columns are {', '.join(schema.names)}")
+        return _choose(lists, None, "list column", "column")
+    return _choose(schema.names, wanted, "column", "column")
+
+
+def _choose(names: list[str], wanted: str | None, kind: str, option: str) -> str:
+    listed = ", ".join(names)
+    if wanted is not None:
+        if wanted not in names:
+            raise ValueError(f"no {kind} {wanted!r}; there are {listed}")
+        return wanted
+    if not names:
+        raise ValueError(f"holds no {kind}")
+    if len(names) > 1:
+        raise ValueError(f"holds several {kind}s ({listed}); say which with {option}")
+    return names[0]
+
+
+def _refuse(path: Path, *, key: str | None = None, column: str | None = None) -> None:
+    for option, value in (("key", key), ("column", column)):
+        if value is not None:
+            raise ValueError(f"a {path.suffix} file has no {option}s; leave {option} out")
+
+
+_LOADERS: dict[str, _Loader] = {
+    ".npy": _load_npy,
+    ".npz": _load_npz,
+    ".parquet": _load_parquet,
+    ".arrow": _load_arrow,
+    ".feather": _load_arrow,
+    ".safetensors": _load_safetensors,
+}

@@ -1,0 +1,158 @@
+"""farpoint select."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import farpoint
+from farpoint._atomic import atomic_write
+from farpoint._files import load_matrix
+from farpoint.cli import _common
+from farpoint.selection import Selection
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "select",
+        help="select rows",
+        description="Select the most evenly spread rows. Without -o, row numbers go to standard output, one "
+        "a line, in the order of selection.",
+    )
+    _common.add_input(command)
+    command.add_argument("-k", type=_count, metavar="N", help="how many: 500, or a fraction such as 0.1")
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help=".npz (everything), .npy (row numbers), .csv, .json or .txt; - for standard output",
+    )
+    command.add_argument("--start", type=_start, default=0, help="row number, center or random (default: 0)")
+    command.add_argument("--seed", type=int, help="for --start random")
+    command.add_argument(
+        "--selected", metavar="FILE", help="rows chosen before: .npy, a saved selection (.npz), or text"
+    )
+    command.add_argument("--anchors", metavar="FILE", help="a matrix of vectors to keep away from")
+    command.add_argument(
+        "--min-distance", type=float, metavar="R", help="stop before a pick closer than this"
+    )
+    command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
+    command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    _common.add_computation(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Select and write."""
+    output = None if options.output in (None, "-") else Path(options.output)
+    if output is not None:
+        if output.suffix.lower() not in _WRITERS:
+            known = ", ".join(_WRITERS)
+            raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
+        _common.check_writable(output)
+    bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+    selection = farpoint.select(
+        load_matrix(options.input, key=options.key, column=options.column),
+        options.k,
+        metric=options.metric,
+        start=options.start,
+        selected=None if options.selected is None else _row_numbers(Path(options.selected)),
+        anchors=None if options.anchors is None else load_matrix(options.anchors),
+        min_distance=options.min_distance,
+        assign=options.assign,
+        backend=options.backend,
+        threads=options.threads,
+        progress=bar,
+        seed=options.seed,
+    )
+    if output is not None:
+        _WRITERS[output.suffix.lower()](selection, output)
+    if options.json:
+        _common.print_json(_record(selection))
+    elif output is None:
+        sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
+    if not options.quiet:
+        print(_summary(selection, options.input), file=sys.stderr)
+
+
+def _summary(selection: Selection, source: str) -> str:
+    info = selection.info
+    return (
+        f"{len(selection):,} of {info['n']:,} rows of {source}: h_min {selection.h_min:.6g}, covering radius "
+        f"{selection.covering_radius:.6g}, no {len(selection):,} rows can have h_min above "
+        f"{selection.upper_bound:.6g} ({selection.metric}, {info['backend']}, {info['seconds']:.2f} s)"
+    )
+
+
+def _record(selection: Selection) -> dict[str, Any]:
+    record = selection.to_dict()
+    if selection.labels is not None and selection.distances is not None:
+        record["labels"] = selection.labels.tolist()
+        record["distances"] = selection.distances.tolist()
+    return record
+
+
+def _count(text: str) -> int | float:
+    """500 is a count, 0.1 and 1.0 are fractions."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _start(text: str) -> int | str:
+    return text if text in ("center", "random") else int(text)
+
+
+def _row_numbers(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix.lower() == ".npz":
+        return Selection.load(path).indices
+    if path.suffix.lower() == ".npy":
+        return load_matrix(path)
+    try:
+        return np.array([int(word) for word in path.read_text(encoding="utf-8").split()], dtype=np.int64)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{path} must hold row numbers, one a line: {error}") from error
+
+
+def _write_csv(selection: Selection, path: Path) -> None:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("order", "index", "radius"))
+        rows = zip(selection.indices.tolist(), selection.radii.tolist(), strict=True)
+        writer.writerows((order, index, radius) for order, (index, radius) in enumerate(rows))
+
+
+def _write_json(selection: Selection, path: Path) -> None:
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(_record(selection), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _write_npy(selection: Selection, path: Path) -> None:
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.save(file, selection.indices)
+
+
+def _write_txt(selection: Selection, path: Path) -> None:
+    with atomic_write(path) as partial:
+        partial.write_text("".join(f"{row}\n" for row in selection.indices.tolist()), encoding="utf-8")
+
+
+_WRITERS: dict[str, Callable[[Selection, Path], None]] = {
+    ".npz": lambda selection, path: selection.save(path),
+    ".npy": _write_npy,
+    ".csv": _write_csv,
+    ".json": _write_json,
+    ".txt": _write_txt,
+}

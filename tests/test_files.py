@@ -1,0 +1,200 @@
+"""Files in: every format, and every way to be wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import ml_dtypes
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import safetensors.numpy
+
+import farpoint
+from farpoint._files import load_matrix
+from farpoint._inputs import as_matrix
+
+X = np.random.default_rng(0).standard_normal((90, 7)).astype(np.float32)
+
+
+def lists(array):
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
+
+
+def write_arrow(path, table, writer=pa.ipc.new_file):
+    with pa.OSFile(str(path), "wb") as sink, writer(sink, table.schema) as out:
+        out.write_table(table, max_chunksize=25)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    np.savez(tmp_path / "one.npz", X)
+    np.savez(tmp_path / "two.npz", a=X, b=X[:5])
+    table = pa.table({"text": [str(i) for i in range(len(X))], "embedding": lists(X)})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=20)
+    write_arrow(tmp_path / "x.arrow", table)
+    write_arrow(tmp_path / "x.feather", table)
+    write_arrow(tmp_path / "stream.arrow", table, pa.ipc.new_stream)
+    two = table.append_column("other", lists(X[:, :3].copy()))
+    pq.write_table(two, tmp_path / "two.parquet")
+    safetensors.numpy.save_file({"e": X}, tmp_path / "x.safetensors")
+    safetensors.numpy.save_file({"e": X, "f": X[:3]}, tmp_path / "two.safetensors")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("x.npy", {}),
+        ("one.npz", {}),
+        ("two.npz", {"key": "a"}),
+        ("x.parquet", {}),
+        ("x.parquet", {"column": "embedding"}),
+        ("two.parquet", {"column": "embedding"}),
+        ("x.arrow", {}),
+        ("x.feather", {}),
+        ("stream.arrow", {}),
+        ("x.safetensors", {}),
+        ("two.safetensors", {"key": "e"}),
+    ],
+)
+def test_formats(folder, name, options):
+    np.testing.assert_array_equal(as_matrix(load_matrix(folder / name, **options), "X"), X)
+
+
+def test_large_formats_are_mapped_and_not_read(folder):
+    for name in ("x.npy", "x.safetensors"):
+        assert isinstance(load_matrix(folder / name), np.memmap)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "uint8", "bfloat16"])
+def test_safetensors_dtypes(tmp_path, dtype):
+    kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    array = (X * 20).astype(np.int8).astype(kind)
+    header = json.dumps(
+        {
+            "__metadata__": {"made": "by hand"},
+            "t": {
+                "dtype": {"float64": "F64", "float16": "F16", "int8": "I8", "uint8": "U8"}.get(dtype, "BF16"),
+                "shape": list(array.shape),
+                "data_offsets": [0, array.nbytes],
+            },
+        }
+    ).encode()
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + array.tobytes())
+    loaded = load_matrix(path)
+    assert loaded.dtype == array.dtype
+    np.testing.assert_array_equal(np.asarray(loaded), array)
+    if dtype != "bfloat16":
+        np.testing.assert_array_equal(safetensors.numpy.load_file(path)["t"], array)
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("two.npz", {}, "holds several arrays (a, b); say which with key"),
+        ("two.npz", {"key": "c"}, "no array 'c'; there are a, b"),
+        ("x.parquet", {"column": "embeddings"}, "no column 'embeddings'; there are text, embedding"),
+        ("two.parquet", {}, "holds several list columns (embedding, other)"),
+        ("two.safetensors", {}, "holds several tensors (e, f)"),
+        ("x.npy", {"key": "a"}, "a .npy file has no keys; leave key out"),
+        ("x.npy", {"column": "a"}, "a .npy file has no columns"),
+        ("x.parquet", {"key": "a"}, "a .parquet file has no keys"),
+    ],
+)
+def test_which_array(folder, name, options, message):
+    with pytest.raises(ValueError, match=re.escape(name)) as caught:
+        load_matrix(folder / name, **options)
+    assert message.replace(
+        "holds several list columns (embedding, other)", "holds several columns of lists"
+    ) in str(caught.value)
+
+
+def test_no_column_of_lists(tmp_path):
+    pq.write_table(pa.table({"a": [1.0], "b": ["x"]}), tmp_path / "flat.parquet")
+    with pytest.raises(ValueError, match="no column holds lists of numbers; the columns are a, b"):
+        load_matrix(tmp_path / "flat.parquet")
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.npy: no such file"):
+        load_matrix(tmp_path / "none.npy")
+    with pytest.raises(ValueError, match="is a folder"):
+        load_matrix(tmp_path)
+    (tmp_path / "x.csv").write_text("1,2\n")
+    with pytest.raises(ValueError, match=r"unknown suffix '\.csv'; the known ones are \.npy, \.npz"):
+        load_matrix(tmp_path / "x.csv")
+
+
+SUFFIXES = ["npy", "npz", "parquet", "arrow", "feather", "safetensors"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("content", [b"", b"x", b"hello, this is no array at all\n" * 40, b"\0" * 999])
+def test_not_what_the_suffix_says(tmp_path, suffix, content):
+    path = tmp_path / f"bad.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"bad\.{suffix}"):
+        as_matrix(load_matrix(path), "X")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_truncated(folder, suffix):
+    name = {"npz": "one.npz"}.get(suffix, f"x.{suffix}")
+    content = (folder / name).read_bytes()
+    bad = folder / f"cut.{suffix}"
+    for length in [1, 7, 9, 60, 100, *np.linspace(120, len(content) - 1, 12).astype(int)]:
+        bad.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=rf"cut\.{suffix}"):
+            as_matrix(load_matrix(bad), "X")
+
+
+class Bomb:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('a pickle was loaded')",))
+
+
+def test_pickles_are_refused(tmp_path):
+    array = np.array([[Bomb()]], dtype=object)
+    np.save(tmp_path / "bomb.npy", array, allow_pickle=True)
+    np.savez(tmp_path / "bomb.npz", array)
+    for name in ("bomb.npy", "bomb.npz"):
+        with pytest.raises(ValueError, match="not loaded"):
+            load_matrix(tmp_path / name)
+    import pickle
+
+    (tmp_path / "raw.npy").write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(ValueError, match=r"raw\.npy"):
+        load_matrix(tmp_path / "raw.npy")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]",
+        b"{}",
+        b'{"t": 3}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 8]}}',
+        b'{"t": {"dtype": "F32", "shape": [-2, -2], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [-8, 8]}}',
+        b'{"t": {"dtype": "F32", "shape": [2000000000, 2000000000], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [4000, 4000], "data_offsets": [0, 64000000]}}',
+        b'{"t": {"dtype": "F8_E4M3", "shape": [2, 2], "data_offsets": [0, 4]}}',
+        b'{"t": {"dtype": "F32", "shape": "22", "data_offsets": [0, 16]}}',
+    ],
+)
+def test_lying_safetensors(tmp_path, header):
+    path = tmp_path / "lie.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 16)
+    with pytest.raises(ValueError, match=r"lie\.safetensors"):
+        load_matrix(path)
+
+
+def test_a_file_selects_as_its_array_does(folder):
+    expected = farpoint.select(X, 20).indices
+    for name in ("x.npy", "one.npz", "x.parquet", "x.arrow", "x.safetensors"):
+        np.testing.assert_array_equal(farpoint.select(load_matrix(folder / name), 20).indices, expected)
