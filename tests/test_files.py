@@ -109,9 +109,7 @@ def test_safetensors_dtypes(tmp_path, dtype):
 def test_which_array(folder, name, options, message):
     with pytest.raises(ValueError, match=re.escape(name)) as caught:
         load_matrix(folder / name, **options)
-    assert message.replace(
-        "holds several list columns (embedding, other)", "holds several columns of lists"
-    ) in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_no_column_of_lists(tmp_path):
