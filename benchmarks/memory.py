@@ -1,11 +1,10 @@
-"""Peak memory of one call beyond its input, in a process of its own.
+"""Peak memory of one call beyond its input, in a process of its own (Linux).
 
 python benchmarks/memory.py DATA.npy K THREADS    prints bytes beyond the input and the input's bytes
 """
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +25,12 @@ def measure(data: Path, k: int, threads: int) -> tuple[int, int]:
     return int(beyond), int(size)
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _status(field: str) -> int:
+    """Return a size of this process in bytes, as Linux counts it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no {field} in /proc/self/status")
 
 
 def main() -> None:
@@ -37,9 +40,10 @@ def main() -> None:
     data, k, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     X = np.load(data)
     farpoint.select(X[:100].copy(), 10)  # what is loaded once is not the call's
-    before = _peak()
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     farpoint.select(X, k, threads=threads)
-    print(_peak() - before, X.nbytes)
+    print(_status("VmHWM") - before, X.nbytes)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,14 @@ class Report:
             f"# farpoint against its peers, {m['date']}",
             "",
             f"{m['cpu']}, {m['cores']} cores, SIMD level {m['simd']}, {m['memory_gib']} GiB, {m['system']}, "
-            f"Python {m['python']}, {m['compiler']}, commit {m['commit']}, load {m['load_average']:.1f} at the start.",
+            f"Python {m['python']}, {m['compiler']}, commit {m['commit']}, "
+            f"load {m['load_average']:.1f} at the start.",
             ", ".join(f"{name} {version}" for name, version in m["versions"].items()) + ".",
             f"Data: {self.data}. sgemm (numpy): {self.sgemm_gflops:.0f} GFLOP/s.",
             "",
-            "x-peak = (2 n k d / seconds) / sgemm FLOP/s: above 1 is less time than computing all n x k products "
-            "at the machine's best rate. Seconds of a peer that was not given time for all picks are its cost a "
-            "pick times k.",
+            "x-peak = (2 n k d / seconds) / sgemm FLOP/s: above 1 is less time than computing all n x k "
+            "products at the machine's best rate. Seconds of a peer that was not given time for all picks "
+            "are its cost a pick times k.",
         ]
         for title, rows in self.tables.items():
             columns = list(dict.fromkeys(name for row in rows for name in row.figures))
@@ -148,7 +150,7 @@ def selections(report: Report, X: Matrix, counts: list[int], limit: float) -> No
             os.environ["FARPOINT_SIMD"] = simd
             if options.get("backend") == "numba":
                 farpoint.select(X[:3000], 50, **options)  # compiled once, then cached
-            selection, seconds = timed(lambda options=options, k=k: farpoint.select(X, k, **options))
+            selection, seconds = timed(partial(farpoint.select, X, k, **options))
             os.environ["FARPOINT_SIMD"] = ""
             if reference is None:
                 reference = selection
@@ -242,7 +244,7 @@ def nearest_rows(report: Report, X: Matrix, picks: int, queries: int) -> None:
     }
     for name, search in searches.items():
         progress(name)
-        (distances, indices), took = timed(lambda search=search: search(sample, Y))
+        (distances, indices), took = timed(partial(search, sample, Y))
         same = float((indices == ours.indices[where]).mean())
         error = float(np.abs(distances - ours.distances[where]).max())
         rows.append(
