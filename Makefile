@@ -18,7 +18,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Without isolation the build folder is reused, so that a second build compiles only what changed.
 INSTALL = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint bench format stub clean
+.PHONY: demo test test-cpp test-python lint sanitize bench format stub clean
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -62,6 +62,15 @@ lint: $(VENV)/.dev
 	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DSKBUILD_PROJECT_VERSION=0
 	printf '%s\n' $(TIDY) | xargs -P 2 -n 1 $(BIN)/clang-tidy -p build/lint --quiet
 	$(BIN)/python tools/stub.py --check
+
+# Assertions and stack traces matter here, speed does not.
+sanitize: $(VENV)/.created
+	for kind in address,undefined thread; do \
+	  $(CMAKE) -S . -B build/sanitize-$${kind%%,*} -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON \
+	    -DFARPOINT_SANITIZE=$$kind -DCMAKE_CXX_FLAGS_RELEASE="-O1 -g" && \
+	  $(BIN)/cmake --build build/sanitize-$${kind%%,*} && \
+	  build/sanitize-$${kind%%,*}/csrc/tests/farpoint_tests || exit 1; \
+	done
 
 # The peers get their own environment: they pull in old versions of what the tests want new.
 .venv-bench/.installed: $(SOURCES) pyproject.toml

@@ -20,7 +20,6 @@ PACKAGES = ("farpoint", "numpy", "numba", "torch", "fpsample", "skmatter", "scik
 def describe() -> dict[str, Any]:
     """Return processor, memory, system, compiler, versions, commit and load."""
     config = farpoint.show_config("dict")
-    assert config is not None
     versions = {}
     for name in PACKAGES:
         try:

@@ -196,7 +196,6 @@ def report_targets(
 def usable_simd() -> list[str]:
     """Return the SIMD levels of this machine."""
     config = farpoint.show_config("dict")
-    assert config is not None
     return list(config["backends"]["cpu"].get("simd_usable", []))
 
 

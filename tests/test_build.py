@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tarfile
@@ -44,17 +45,21 @@ def sdist(tmp_path_factory) -> Path:
             shutil.copy2(ROOT / name, tree / name)
     script = "import sys; from scikit_build_core.build import build_sdist; print(build_sdist(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", script, str(folder)], cwd=tree, check=True, capture_output=True)
-    return next(folder.glob("farpoint-*.tar.gz"))
+    found: list[Path] = list(folder.glob("farpoint-*.tar.gz"))
+    return found[0]
 
 
 def install(wheel: Path, folder: Path) -> str:
-    """Unpack beside numpy, which is all that it may need, and use it."""
+    """Unpack beside the installed packages, and use it."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
+    # Without site, so that the editable install's import hook does not answer instead of the wheel.
+    paths = [str(folder), *site.getsitepackages()]
+    script = f"import sys; sys.path[:0] = {paths!r}; import farpoint; "
+    script += f"assert farpoint.__file__.startswith({paths[0]!r})"
     found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", USE],
+        [sys.executable, "-S", "-W", "ignore", "-c", script + "\n" + USE],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
         check=True,
         capture_output=True,
         text=True,

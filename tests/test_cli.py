@@ -55,6 +55,7 @@ def test_output_files(folder, capsys):
     rows = (folder / "out.csv").read_text().splitlines()
     assert rows[:2] == ["order,index,radius", "0,0,inf"]
     assert [float(row.split(",")[2]) for row in rows[1:]] == s.radii.tolist()
+    assert s.labels is not None
     record = json.loads((folder / "out.json").read_text())
     assert record["indices"] == s.indices.tolist()
     assert record["labels"] == s.labels.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
@@ -51,9 +52,9 @@ def test_the_selection_beats_random_subsets_and_json_holds_it(tmp_path, capsys):
 
 
 def test_without_matplotlib_the_rest_is_written(tmp_path, monkeypatch):
-    real = demo.importlib.util.find_spec
+    real = importlib.util.find_spec
     monkeypatch.setattr(
-        demo.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else real(name)
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else real(name)
     )
     result = demo.run(10, tmp_path)
     assert any("farpoint[plot]" in line for line in result.lines())

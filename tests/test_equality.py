@@ -254,7 +254,7 @@ def test_random_instances(check, seed):
             X = rng.standard_normal((n, d)) + 10.0 ** rng.integers(0, 6)
         else:
             X = rng.uniform(0, 1, (n, d)) ** 8
-        X = X.astype(rng.choice([np.float32, np.float64]))
+        X = X.astype([np.float32, np.float64][rng.integers(2)])
         options: dict[str, Any] = {"assign": bool(rng.integers(2))}
         if rng.integers(2) and n > 2:
             options["selected"] = rng.permutation(n)[: int(rng.integers(1, n - 1))]
@@ -275,13 +275,14 @@ class TestDistances:
         X = (normal(230, 21) * 20 + 30).astype(dtype)
         Y = (normal(145, 21, seed=1) * 20 + 30).astype(dtype)
         options = {"metric": metric, "backend": "reference"}
-        for function, arguments in (
+        calls: tuple[tuple[Any, tuple[Any, ...]], ...] = (
             (farpoint.nearest, (X, Y)),
             (farpoint.nearest, (Y, X)),
             (farpoint.pairwise_distances, (X, Y)),
             (farpoint.h_min, (X,)),
             (farpoint.covering_radius, (X, Y)),
-        ):
+        )
+        for function, arguments in calls:
             expected = function(*arguments, **options)
             actual = function(*arguments, metric=metric, **engine.arguments)
             if isinstance(expected, farpoint.Nearest):

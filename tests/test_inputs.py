@@ -53,7 +53,7 @@ def fixed_lists(array, value_type=None):
         list(X),
         OnlyDLPack(X),
         OnlyInterface(X),
-        memoryview(X),
+        memoryview(X),  # type: ignore[arg-type]
         fixed_lists(X),
         pa.chunked_array([fixed_lists(X[:25]), fixed_lists(X[25:])]),
         pa.array(X.tolist(), type=pa.list_(pa.float32())),

@@ -131,6 +131,8 @@ def test_more_anchors_never_raise_a_radius_beyond_the_certificate(backend, metri
     assign = {"metric": metric, "backend": backend, "assign": True}
     alone = farpoint.select(X, 1, selected=few.indices[:-1], **assign)
     with_anchors = farpoint.select(X, 1, selected=few.indices[:-1], anchors=anchors, **assign)
+    assert alone.distances is not None
+    assert with_anchors.distances is not None
     assert (with_anchors.distances <= alone.distances).all()
 
 

@@ -11,7 +11,7 @@ namespace farpoint::tuning {
 // Candidates of a level, as bytes of packed float32 rows a thread: the pick loop streams them once a
 // pick, so they should stay in the second-level cache. More: fewer levels, costlier picks.
 inline constexpr Index kCandidateBytesPerThread = Index{1} << 20;
-inline constexpr Index kMinCandidates = 256;
+inline constexpr Index kMinCandidates = 64;
 inline constexpr Index kMaxCandidates = 8192;
 
 // A level looks at about `rank` points; the rank follows the share of them that turn out to be

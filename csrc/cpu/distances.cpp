@@ -17,11 +17,9 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
-int useful_threads(const DistanceProblem& problem) {
-  const double work = static_cast<double>(problem.x.rows) * static_cast<double>(problem.y.rows) *
-                      static_cast<double>(problem.x.columns);
-  return static_cast<int>(
-      std::clamp(work / tuning::kWorkPerThread, 1.0, static_cast<double>(problem.threads)));
+double work_of(const DistanceProblem& problem) {
+  return static_cast<double>(problem.x.rows) * static_cast<double>(problem.y.rows) *
+         static_cast<double>(problem.x.columns);
 }
 
 Index block_groups(const Frame& frame, Index rows, int threads) {
@@ -196,7 +194,7 @@ class PairSweep {
 
 void nearest(const DistanceProblem& problem, std::span<double> values, std::span<Index> indices,
              Control& control) {
-  ThreadTeam team(useful_threads(problem));
+  ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.y, problem.metric, problem.scale, problem.largest, problem.level);
   const Points x(problem.x, frame, team, control);
   const Points y(problem.y, frame, team, control);
@@ -215,7 +213,7 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
 }
 
 ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
-  ThreadTeam team(useful_threads(problem));
+  ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.x, problem.metric, problem.scale, problem.largest, problem.level);
   const Points points(problem.x, frame, team, control);
   Blocks blocks(frame, points.size(), team.size());
@@ -234,7 +232,7 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
 }
 
 void pairwise(const DistanceProblem& problem, std::span<double> values, Control& control) {
-  ThreadTeam team(useful_threads(problem));
+  ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.y, problem.metric, problem.scale, problem.largest, problem.level);
   const Points x(problem.x, frame, team, control);
   const Points y(problem.y, frame, team, control);

@@ -30,8 +30,7 @@ void merge(Scan& into, const Scan& from) {
 
 Scan scan(const MatrixView& matrix, int threads, SimdLevel level, Control& control) {
   const double work = static_cast<double>(matrix.rows) * static_cast<double>(matrix.columns);
-  ThreadTeam team(
-      static_cast<int>(std::clamp(work / tuning::kWorkPerThread, 1.0, static_cast<double>(threads))));
+  ThreadTeam team(useful_threads(work, threads));
   const auto largest_magnitude =
       kernel_set(level).refine->largest_magnitude[static_cast<std::size_t>(matrix.type)];
   std::vector<Scan> partial(static_cast<std::size_t>(team.size()));

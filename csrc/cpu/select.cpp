@@ -21,17 +21,16 @@ double unit_hash(Index i) {
   return static_cast<double>(z >> 11) * 0x1p-53;
 }
 
-int useful_threads(const SelectProblem& problem) {
-  const double work = static_cast<double>(problem.points.rows) * static_cast<double>(problem.points.columns) *
-                      static_cast<double>(problem.request.count + problem.anchors.rows);
-  return static_cast<int>(
-      std::clamp(work / tuning::kWorkPerThread, 1.0, static_cast<double>(problem.threads)));
+double work_of(const SelectProblem& problem) {
+  return static_cast<double>(problem.points.rows) * static_cast<double>(problem.points.columns) *
+         static_cast<double>(problem.request.count + problem.anchors.rows +
+                             static_cast<Index>(problem.selected.size()));
 }
 
 class CpuStages final : public Stages {
  public:
   CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
-      : state_(points, problem.anchors, team, control, problem.request.assign),
+      : state_(points, team, control, problem.request.assign),
         capacity_(std::min(candidate_capacity(problem.points.columns, team.size()),
                            std::max<Index>(problem.points.rows, 1))) {
     for (const Index i : problem.selected) {
@@ -169,10 +168,8 @@ class CpuStages final : public Stages {
 
 }  // namespace
 
-SelectState::SelectState(const Points& the_points, const MatrixView& the_anchors, ThreadTeam& the_team,
-                         Control& the_control, bool assign)
+SelectState::SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign)
     : points(the_points),
-      anchors(the_anchors),
       team(the_team),
       control(the_control),
       picks(the_points.frame()),
@@ -198,7 +195,7 @@ Index candidate_capacity(Index dimension, int threads) {
 }
 
 SelectResult select(const SelectProblem& problem, Control& control) {
-  ThreadTeam team(useful_threads(problem));
+  ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
   const Points points(problem.points, frame, team, control);
   control.throw_if_stopped();

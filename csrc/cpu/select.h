@@ -34,8 +34,7 @@ SelectResult select(const SelectProblem& problem, Control& control);
 inline constexpr double kTaken = -1.0;
 
 struct SelectState {
-  SelectState(const Points& the_points, const MatrixView& the_anchors, ThreadTeam& the_team,
-              Control& the_control, bool assign);
+  SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign);
 
   bool taken(Index i) const { return values[static_cast<std::size_t>(i)] == kTaken; }
   // Canonical value between row i and entry `pick` of the list.
@@ -46,7 +45,6 @@ struct SelectState {
   void take(Index i, Index position, double value);
 
   const Points& points;
-  MatrixView anchors;
   ThreadTeam& team;
   Control& control;
   PickList picks;       // kept away from, then the picks

@@ -52,6 +52,10 @@ void Barrier::wait() {
   }
 }
 
+int useful_threads(double work, int threads) {
+  return static_cast<int>(std::clamp(work / tuning::kWorkPerThread, 1.0, static_cast<double>(threads)));
+}
+
 ThreadTeam::ThreadTeam(int threads) {
   const int others = std::max(threads, 1) - 1;
   workers_.reserve(static_cast<std::size_t>(others));

@@ -33,6 +33,9 @@ class Barrier {
   alignas(64) std::atomic<unsigned> phase_{0};
 };
 
+// Threads worth starting for `work` multiply-adds: a small call is faster alone.
+int useful_threads(double work, int threads);
+
 class ThreadTeam {
  public:
   explicit ThreadTeam(int threads);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -44,6 +44,10 @@ def config() -> dict[str, Any]:
     }
 
 
+@overload
+def show_config(mode: Literal["text"] = "text") -> None: ...
+@overload
+def show_config(mode: Literal["dict"]) -> dict[str, Any]: ...
 def show_config(mode: str = "text") -> dict[str, Any] | None:
     """Show version, backends with their SIMD level or the reason why they are missing, and threads.
 

@@ -95,7 +95,8 @@ def _load_npz(path: Path, key: str | None, column: str | None) -> Any:
     _refuse(path, column=column)
     if not zipfile.is_zipfile(path):
         raise ValueError("not a complete .npz archive")
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: numpy leaves a file that it cannot read open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         name = _choose(archive.files, key, "array", "key")
         try:
             return archive[name]

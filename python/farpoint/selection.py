@@ -7,6 +7,7 @@ import math
 import os
 import zipfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,8 +145,9 @@ class Selection:
             The file is not a saved selection, or is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls._from_arrays(dict(file))
+            # Opened here: numpy leaves a file that it cannot read open.
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return cls._from_arrays(dict(archive))
         except FileNotFoundError:
             raise
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
