@@ -155,8 +155,10 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
                   "values"_a = to_array(std::move(result.values)), "next_value"_a = result.next_value,
                   "labels"_a = to_array(std::move(result.labels)),
                   "label_values"_a = to_array(std::move(result.label_values)), "levels"_a = s.levels,
-                  "pairs_screened"_a = s.pairs_screened, "pairs_refined"_a = s.pairs_refined,
-                  "seconds_seed"_a = s.seconds_seed, "seconds_catch_up"_a = s.seconds_catch_up,
+                  "pairs_screened"_a = s.pairs_screened, "pairs_looked_up"_a = s.pairs_looked_up,
+                  "pairs_confirmed"_a = s.pairs_confirmed, "pairs_refined"_a = s.pairs_refined,
+                  "pairs_improved"_a = s.pairs_improved,
+                  "seconds_seed"_a = s.seconds_seed, "seconds_certify"_a = s.seconds_certify, "seconds_catch_up"_a = s.seconds_catch_up,
                   "seconds_pick"_a = s.seconds_pick, "seconds_assign"_a = s.seconds_assign);
 }
 

@@ -74,6 +74,8 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     ++statistics.levels;
     Threshold threshold = Threshold::at_value(level_value);
     const Index gathered = stages.gather(threshold);
+    stages.certify(threshold);
+    statistics.seconds_certify += stopwatch.lap();
     const Index candidates = stages.catch_up(threshold, stages.capacity());
     ranks.observe(gathered, candidates);
     statistics.seconds_catch_up += stopwatch.lap();

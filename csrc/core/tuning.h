@@ -35,6 +35,44 @@ inline constexpr Index kMinTilesToCompact = 8;
 // Packed picks are allocated in slabs of about this size.
 inline constexpr Index kPickSlabBytes = Index{1} << 20;
 
+// Codes (cpu/codes.h) pay from this many columns and this many multiply-adds (n d k) on: all rows are
+// coded first.
+inline constexpr Index kMinCodeColumns = 24;
+inline constexpr double kMinCodeWork = 1e9;
+// Codes are given up for the float32 screen when they let more than this share of pairs through to
+// refinement in vain, and heads when more than this share has to be looked at again; judged over so many pairs.
+inline constexpr double kMaxRefinedShare = 0.04;
+inline constexpr double kMaxConfirmedShare = 0.15;
+inline constexpr double kPairsToJudge = 2e6;
+// A trial of codes: so many rows against so many picks, and the share let through in vain below which
+// they are taken.
+inline constexpr Index kTrialRows = 96;
+inline constexpr Index kTrialPicks = 256;
+inline constexpr double kMaxInVainAtTrial = 0.02;
+
+// Cells (cpu/cells.h): made once there are so many picks; about so many picks a cell at the end.
+inline constexpr Index kPicksBeforeCells = 256;
+inline constexpr Index kPicksPerCell = 64;
+inline constexpr Index kMinCells = 64;
+inline constexpr Index kMaxCells = 1024;
+inline constexpr Index kRowsPerLook = 64;
+
+// Heads (cpu/head.h): chosen once there are so many picks, and again when the list has grown so much.
+inline constexpr Index kPicksBeforeHeads = 2048;
+inline constexpr Index kHeadsAgain = 4;
+inline constexpr Index kMaxHeadDimension = 4096;
+// Rows sampled for the basis, rounds of subspace iteration, rows sampled to choose the columns.
+inline constexpr Index kBasisSample = 4096;
+inline constexpr int kBasisRounds = 3;
+inline constexpr Index kHeadSample = 192;
+// The cost of looking at a pair again, in columns of the blocked product: so many and so many a column.
+inline constexpr double kPairCost = 2.3;
+inline constexpr double kPairCostColumns = 500;
+// Heads are worth having when screening costs less than this share of the whole product; the estimate
+// takes bounds to be this much lower than they are without rounding to codes.
+inline constexpr double kHeadWorth = 0.8;
+inline constexpr double kHeadSlack = 0.02;
+
 // Rows of y that nearest rows and closest pairs pack at a time. More: fewer repackings of x, more memory.
 inline constexpr Index kChunkRows = 4096;
 

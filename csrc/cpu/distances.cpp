@@ -1,6 +1,7 @@
 #include "cpu/distances.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <mutex>
 #include <numeric>
@@ -8,7 +9,8 @@
 
 #include "core/threshold.h"
 #include "core/tuning.h"
-#include "cpu/screen_pairs.h"
+#include "cpu/blocks.h"
+#include "cpu/pick_list.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -29,35 +31,54 @@ Index block_groups(const Frame& frame, Index rows, int threads) {
 }
 
 // Rows [begin, end) of y, packed as picks.
-PickList pack_rows(const Frame& frame, const Points& y, Index begin, Index end) {
-  PickList list(frame);
+FloatTiles pack_rows(const Frame& frame, const Points& y, Index begin, Index end) {
+  FloatTiles list(frame.screen(), frame.dimension());
+  std::vector<float> packed;
   for (Index j = begin; j < end; ++j) {
-    list.append(y.row(j), y.self_dot(j));
+    append_packed(list, frame, y.row(j), y.self_dot(j), packed);
   }
   return list;
 }
 
+// Calls visit(slot, place in the chunk) for every pair of a group and a tile that the screen lets through.
+template <class Visit>
+void screen_pairs(const Frame& frame, const FloatBlock& block, Index g, const FloatTiles& chunk, Index tile,
+                  const Visit& visit) {
+  std::uint32_t survivors[kMaxTilePicks];
+  if (frame.screen().screen_tile(block.group(g), chunk.tile(tile), frame.dimension(), block.bias(g),
+                                 chunk.bias(tile), survivors)) {
+    for (int p = 0; p < frame.tile_picks(); ++p) {
+      for (std::uint32_t mask = survivors[p]; mask != 0; mask &= mask - 1) {
+        const Index slot = g * block.lanes() + std::countr_zero(mask);
+        if (block.row(slot) >= 0) {
+          visit(slot, tile * frame.tile_picks() + p);
+        }
+      }
+    }
+  }
+}
+
 // A block of consecutive rows per thread.
 struct Blocks {
-  Blocks(const Frame& frame, Index rows, int threads) {
-    const Index groups = block_groups(frame, rows, threads);
+  Blocks(const Points& points, int threads) {
+    const Index groups = block_groups(points.frame(), points.size(), threads);
     for (int t = 0; t < threads; ++t) {
-      blocks.emplace_back(frame, groups);
+      blocks.emplace_back(points, groups);
     }
   }
 
-  GroupBlock& pack(int thread, const Points& points, Index begin, Index end) {
-    GroupBlock& block = blocks[at(thread)];
+  FloatBlock& pack(int thread, Index begin, Index end) {
+    FloatBlock& block = blocks[at(thread)];
     std::vector<Index> rows(at(end - begin));
     std::iota(rows.begin(), rows.end(), begin);
     block.clear();
-    block.pack(points, rows);
+    block.pack(rows);
     return block;
   }
 
   Index rows() const { return blocks.front().capacity(); }
 
-  std::vector<GroupBlock> blocks;
+  std::vector<FloatBlock> blocks;
 };
 
 bool stop_requested(Control& control, int thread) {
@@ -70,11 +91,11 @@ class NearestSweep {
       : x_(x), y_(y), frame_(x.frame()), values_(values), indices_(indices) {}
 
   // Rows [begin, begin + block rows) of x against a chunk of y that starts at row `offset`.
-  void run(GroupBlock& block, Index begin, const PickList& chunk, Index offset, Control& control,
+  void run(FloatBlock& block, Index begin, const FloatTiles& chunk, Index offset, Control& control,
            int thread) {
     const Index rows = block.living();
     for (Index slot = 0; slot < rows; ++slot) {
-      block.set_value(frame_, slot, values_[at(begin + slot)]);
+      block.set_value(slot, values_[at(begin + slot)]);
     }
     for (Index tile = 0; tile < chunk.tiles(); ++tile) {
       for (Index g = 0; g < block.groups(); ++g) {
@@ -85,7 +106,7 @@ class NearestSweep {
           if (value < values_[at(i)]) {
             values_[at(i)] = value;
             indices_[at(i)] = j;
-            block.set_value(frame_, slot, value);
+            block.set_value(slot, value);
           }
         });
       }
@@ -133,7 +154,7 @@ class PairSweep {
       : points_(points), frame_(points.frame()), shared_(shared) {}
 
   // Rows [begin, ...) of the block against those rows of the chunk (from row `offset`) above them.
-  void run(GroupBlock& block, Index begin, const PickList& chunk, Index offset, Control& control,
+  void run(FloatBlock& block, Index begin, const FloatTiles& chunk, Index offset, Control& control,
            int thread) {
     ClosestPair best = shared_.get();
     set_bounds(block, best);
@@ -174,12 +195,12 @@ class PairSweep {
   // A pair (i, j) with the best value still counts where i is below the best pair's: there the bound
   // must let equal values through, so it is set for any value above. In other rows an equal value
   // comes later in the order. (In the best's own row all later j do: tiles come by rising j.)
-  void set_bounds(GroupBlock& block, const ClosestPair& best) const {
+  void set_bounds(FloatBlock& block, const ClosestPair& best) const {
     for (Index slot = 0; slot < block.groups() * block.lanes(); ++slot) {
       const Index row = block.row(slot);
       if (row >= 0) {
         const bool ties_count = row < best.i;
-        block.set_value(frame_, slot,
+        block.set_value(slot,
                         ties_count ? std::nextafter(best.value * (1 + 0x1p-20), kInfinity) : best.value);
       }
     }
@@ -200,12 +221,12 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Points y(problem.y, frame, team, control);
   std::ranges::fill(values, kInfinity);
   std::ranges::fill(indices, Index{-1});
-  Blocks blocks(frame, x.size(), team.size());
+  Blocks blocks(x, team.size());
   NearestSweep sweep(x, y, values, indices);
   for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
-    const PickList chunk = pack_rows(frame, y, offset, std::min(offset + tuning::kChunkRows, y.size()));
+    const FloatTiles chunk = pack_rows(frame, y, offset, std::min(offset + tuning::kChunkRows, y.size()));
     team.for_each(x.size(), blocks.rows(), control, [&](int thread, Index begin, Index end) {
-      sweep.run(blocks.pack(thread, x, begin, end), begin, chunk, offset, control, thread);
+      sweep.run(blocks.pack(thread, begin, end), begin, chunk, offset, control, thread);
     });
     control.set_progress(std::min(offset + tuning::kChunkRows, y.size()), y.size(), kInfinity);
   }
@@ -216,14 +237,14 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.x, problem.metric, problem.scale, problem.largest, problem.level);
   const Points points(problem.x, frame, team, control);
-  Blocks blocks(frame, points.size(), team.size());
+  Blocks blocks(points, team.size());
   BestPair shared;
   PairSweep sweep(points, shared);
   for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
     const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
-    const PickList chunk = pack_rows(frame, points, offset, end_row);
+    const FloatTiles chunk = pack_rows(frame, points, offset, end_row);
     team.for_each(end_row, blocks.rows(), control, [&](int thread, Index begin, Index end) {
-      sweep.run(blocks.pack(thread, points, begin, end), begin, chunk, offset, control, thread);
+      sweep.run(blocks.pack(thread, begin, end), begin, chunk, offset, control, thread);
     });
     control.set_progress(end_row, points.size(), kInfinity);
   }

@@ -15,7 +15,7 @@
 #include <optional>
 
 #include "core/tuning.h"
-#include "cpu/select.h"
+#include "cpu/screens.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -31,20 +31,21 @@ struct alignas(64) Report {
   bool stop[2] = {false, false};
 };
 
+template <class Screen>
 class Share {
  public:
-  Share(SelectState& state, const Threshold& threshold, std::span<const Index> rows)
+  Share(SelectState& state, const Screen& screen, const Threshold& threshold, std::span<const Index> rows)
       : state_(state),
-        frame_(state.points.frame()),
         threshold_(threshold),
-        block_(frame_, (static_cast<Index>(rows.size()) + frame_.lanes() - 1) / frame_.lanes()),
+        lanes_(screen.lanes()),
+        block_(screen.make_block((static_cast<Index>(rows.size()) + lanes_ - 1) / lanes_)),
+        pick_(screen),
         values_(at(block_.capacity()), kTaken),
-        group_best_(at(block_.capacity() / frame_.lanes())),
-        packed_pick_(at(frame_.dimension())) {
-    block_.pack(state.points, rows);
+        group_best_(at(block_.capacity() / lanes_)) {
+    block_.pack(rows);
     for (std::size_t slot = 0; slot < rows.size(); ++slot) {
       values_[slot] = state.values[at(rows[slot])];
-      block_.set_value(frame_, static_cast<Index>(slot), values_[slot]);
+      block_.set_value(static_cast<Index>(slot), values_[slot]);
     }
     rank_groups();
   }
@@ -60,10 +61,9 @@ class Share {
     return best;
   }
 
-  // Packs the pick and takes it out of this share if it is here.
+  // Makes ready for the pick and takes it out of this share if it is here.
   void take(const PointKey& pick) {
-    pick_norm_ =
-        frame_.pack_row(state_.points.row(pick.row), state_.points.self_dot(pick.row), packed_pick_.data());
+    pick_.load(pick.row);
     for (Index g = 0; g < block_.groups(); ++g) {
       const GroupBest& best = group_best_[at(g)];
       if (best.key.row == pick.row && best.key.value > -kInfinity) {
@@ -74,31 +74,28 @@ class Share {
     }
   }
 
-  // Distances of this share to the pick that take() packed, entry `place` of the pick list.
+  // Distances of this share to the pick of take(), entry `place` of the pick list.
   void update(const PointKey& pick, Index place) {
     const std::byte* pick_row = state_.points.row(pick.row);
     const double pick_self_dot = state_.points.self_dot(pick.row);
-    const float pick_bias = frame_.bound().pick_bias(pick_norm_);
     for (Index g = 0; g < block_.groups(); ++g) {
-      const std::uint32_t survivors = frame_.screen().screen_row(
-          block_.group(g), packed_pick_.data(), frame_.dimension(), block_.bias(g), pick_bias);
       bool changed = false;
-      for (std::uint32_t mask = survivors; mask != 0; mask &= mask - 1) {
-        changed |= refine(g * frame_.lanes() + std::countr_zero(mask), pick_row, pick_self_dot, place);
+      for (std::uint32_t mask = pick_.screen(block_, g); mask != 0; mask &= mask - 1) {
+        changed |= meet(g * lanes_ + std::countr_zero(mask), pick_row, pick_self_dot, place);
       }
       if (changed) {
         rank_group(g);
       }
     }
-    screened += block_.groups() * frame_.lanes();
-    if (block_.living() <= block_.groups() * frame_.lanes() / 2 && block_.groups() > 1) {
+    screened += block_.groups() * lanes_;
+    if (block_.living() <= block_.groups() * lanes_ / 2 && block_.groups() > 1) {
       compact();
     }
   }
 
   // The survivors have seen every pick.
   void finish() {
-    for (Index slot = 0; slot < block_.groups() * frame_.lanes(); ++slot) {
+    for (Index slot = 0; slot < block_.groups() * lanes_; ++slot) {
       const Index row = block_.row(slot);
       if (row >= 0) {
         state_.progress[at(row)] = state_.picks.size();
@@ -107,7 +104,9 @@ class Share {
   }
 
   Index screened = 0;
+  Index confirmed = 0;
   Index refined = 0;
+  Index improved = 0;
 
  private:
   struct GroupBest {
@@ -115,21 +114,30 @@ class Share {
     Index slot = 0;
   };
 
-  bool refine(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
+  // A pair that the screen let through; true when the value changed. Picks come in their order here, so
+  // an equal value changes no label.
+  bool meet(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
     const Index row = block_.row(slot);
+    if constexpr (Screen::kTwoSteps) {
+      ++confirmed;
+      if (!pick_.confirm(row, values_[at(slot)])) {
+        return false;
+      }
+    }
     ++refined;
-    const double value =
-        frame_.value(state_.points.row(row), state_.points.self_dot(row), pick_row, pick_self_dot);
+    const double value = state_.points.frame().value(state_.points.row(row), state_.points.self_dot(row),
+                                                     pick_row, pick_self_dot);
     if (value >= values_[at(slot)]) {
       return false;
     }
+    ++improved;
     values_[at(slot)] = value;
     state_.values[at(row)] = value;
     if (!state_.labels.empty()) {
       state_.labels[at(row)] = place;
     }
     if (threshold_.admits(value, row)) {
-      block_.set_value(frame_, slot, value);
+      block_.set_value(slot, value);
     } else {
       state_.progress[at(row)] = place + 1;
       drop(slot);
@@ -144,7 +152,7 @@ class Share {
 
   void compact() {
     block_.compact();
-    for (Index slot = 0; slot < block_.groups() * frame_.lanes(); ++slot) {
+    for (Index slot = 0; slot < block_.groups() * lanes_; ++slot) {
       const Index row = block_.row(slot);
       values_[at(slot)] = row >= 0 ? state_.values[at(row)] : kTaken;
     }
@@ -159,7 +167,7 @@ class Share {
 
   void rank_group(Index g) {
     GroupBest best{{-kInfinity, 0}, 0};
-    for (Index slot = g * frame_.lanes(); slot < (g + 1) * frame_.lanes(); ++slot) {
+    for (Index slot = g * lanes_; slot < (g + 1) * lanes_; ++slot) {
       if (values_[at(slot)] == kTaken) {
         continue;
       }
@@ -172,19 +180,21 @@ class Share {
   }
 
   SelectState& state_;
-  const Frame& frame_;
   const Threshold threshold_;
-  GroupBlock block_;
+  const Index lanes_;
+  typename Screen::Block block_;
+  typename Screen::Pick pick_;
   std::vector<double> values_;  // of each slot, kTaken where there is no candidate
   std::vector<GroupBest> group_best_;
-  std::vector<float> packed_pick_;
-  double pick_norm_ = 0;
 };
 
+template <class Screen>
 class PickLoop {
  public:
-  PickLoop(SelectState& state, const Threshold& threshold, const SelectRequest& request, SelectResult& result)
+  PickLoop(SelectState& state, const Screen& screen, const Threshold& threshold,
+           const SelectRequest& request, SelectResult& result)
       : state_(state),
+        screen_(screen),
         threshold_(threshold),
         request_(request),
         result_(result),
@@ -204,7 +214,9 @@ class PickLoop {
     }
     for (const auto& share : shares_) {
       state_.statistics.pairs_screened += share->screened;
+      state_.statistics.pairs_confirmed += share->confirmed;
       state_.statistics.pairs_refined += share->refined;
+      state_.statistics.pairs_improved += share->improved;
     }
     return end_;
   }
@@ -212,18 +224,18 @@ class PickLoop {
  private:
   void make_share(int thread) {
     const auto threads = static_cast<Index>(shares_.size());
-    const Index lanes = state_.points.frame().lanes();
+    const Index lanes = screen_.lanes();
     const auto candidates = static_cast<Index>(state_.listed.size());
     // Whole groups to each thread.
     const Index groups = (candidates + lanes - 1) / lanes;
     const auto edge = [&](Index t) { return std::min(groups * t / threads * lanes, candidates); };
     const auto rows =
         std::span<const Index>(state_.listed).subspan(at(edge(thread)), at(edge(thread + 1) - edge(thread)));
-    shares_[at(thread)] = std::make_unique<Share>(state_, threshold_, rows);
+    shares_[at(thread)] = std::make_unique<Share<Screen>>(state_, screen_, threshold_, rows);
   }
 
   void run_rounds(int thread) {
-    Share& share = *shares_[at(thread)];
+    Share<Screen>& share = *shares_[at(thread)];
     for (Index round = 0;; ++round) {
       const std::size_t side = at(round % 2);
       reports_[at(thread)].best[side] = share.best();
@@ -281,12 +293,13 @@ class PickLoop {
   }
 
   SelectState& state_;
+  const Screen& screen_;
   const Threshold threshold_;
   const SelectRequest& request_;
   SelectResult& result_;
   const Index first_position_;
   const Index first_place_;
-  std::vector<std::unique_ptr<Share>> shares_;
+  std::vector<std::unique_ptr<Share<Screen>>> shares_;
   std::vector<Report> reports_;
   Barrier barrier_;
   std::exception_ptr failure_;  // thread 0 only, until the rounds have ended
@@ -297,7 +310,10 @@ class PickLoop {
 
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result) {
-  return PickLoop(state, threshold, request, result).run();
+  if (state.codes) {
+    return PickLoop(state, CodeScreen(state), threshold, request, result).run();
+  }
+  return PickLoop(state, FloatScreen(state), threshold, request, result).run();
 }
 
 }  // namespace farpoint::cpu

@@ -105,10 +105,13 @@ class CpuBackend:
                 "simd": simd,
                 "levels": raw["levels"],
                 "pairs_screened": raw["pairs_screened"],
+                "pairs_looked_up": raw["pairs_looked_up"],
+                "pairs_confirmed": raw["pairs_confirmed"],
                 "pairs_refined": raw["pairs_refined"],
+                "pairs_improved": raw["pairs_improved"],
                 "fraction_evaluated": raw["pairs_screened"] / pairs,
                 "seconds_by_phase": {
-                    phase: raw[f"seconds_{phase}"] for phase in ("seed", "catch_up", "pick", "assign")
+                    phase: raw[f"seconds_{phase}"] for phase in ("seed", "certify", "catch_up", "pick", "assign")
                 },
             },
         )

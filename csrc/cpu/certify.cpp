@@ -1,0 +1,87 @@
+// Certificates: most listed rows have a pick within the threshold, and most of these in one of the few
+// cells that are nearest to the row (cells.h). Looking there first takes them off the list.
+//
+// A pair is looked at once: a row remembers how many picks its cells held when it looked last. It looks at all
+// new ones even when it has fallen below the threshold, for a lower value keeps it off later lists too.
+
+#include <algorithm>
+
+#include "core/tuning.h"
+#include "cpu/select.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+struct Counts {
+  Index looked = 0;
+  Index refined = 0;
+  Index improved = 0;
+};
+
+// Row i against the new picks of one of its cells.
+void look(SelectState& state, Index i, const Cells::List& list, Index from, Counts& counts) {
+  constexpr Index kBatch = 32;
+  const CodedRows& codes = *state.codes;
+  const RowCode& point = codes.numbers(i);
+  const auto squared_norm = static_cast<double>(point.squared_norm);
+  double& value = state.values[at(i)];
+  float bias = codes.bound().point_bias(squared_norm, state.screened_value(value));
+  const auto count = static_cast<Index>(list.picks.size());
+  Index place = std::ranges::lower_bound(list.picks, from) - list.picks.begin();
+  counts.looked += count - place;
+  std::int32_t dots[kBatch];
+  for (; place < count; place += kBatch) {
+    const Index batch = std::min(kBatch, count - place);
+    codes.kernels().dots(codes.codes(i), list.codes.data() + place * codes.padded(), batch, codes.padded(),
+                         dots);
+    for (Index b = 0; b < batch; ++b) {
+      if (!pair_survives(dots[b], point, bias, list.numbers[at(place + b)])) {
+        continue;
+      }
+      ++counts.refined;
+      if (state.improve(i, list.picks[at(place + b)])) {
+        ++counts.improved;
+        bias = codes.bound().point_bias(squared_norm, state.screened_value(value));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void certify(SelectState& state, const Threshold& threshold) {
+  Cells& cells = *state.cells;
+  for (Index p = cells.size(); p < state.picks.size(); ++p) {
+    cells.append(state.picks.source(p), state.pick_codes(p), state.pick_numbers(p));
+  }
+  std::vector<Counts> counts(at(state.team.size()));
+  const auto listed = static_cast<Index>(state.listed.size());
+  state.team.for_each(listed, tuning::kRowsPerLook, state.control, [&](int thread, Index begin, Index end) {
+    Counts mine;
+    for (Index place = begin; place < end; ++place) {
+      const Index i = state.listed[at(place)];
+      const Index from = std::max(state.progress[at(i)], cells.looked(i));
+      for (int which = 0; which < cells.lists(); ++which) {
+        look(state, i, cells.list(i, which), from, mine);
+      }
+      cells.set_looked(i);
+    }
+    counts[at(thread)].looked += mine.looked;
+    counts[at(thread)].refined += mine.refined;
+    counts[at(thread)].improved += mine.improved;
+  });
+  state.control.throw_if_stopped();
+  for (const Counts& mine : counts) {
+    state.statistics.pairs_screened += mine.looked;
+    state.statistics.pairs_looked_up += mine.looked;
+    state.statistics.pairs_refined += mine.refined;
+    state.statistics.pairs_improved += mine.improved;
+  }
+  std::erase_if(state.listed, [&](Index i) { return !threshold.admits(state.values[at(i)], i); });
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,333 @@
+#include "cpu/head.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/hash.h"
+#include "core/tuning.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+struct FloatMatrix {
+  FloatMatrix(Index r, Index c) : rows(r), columns(c), elements(at(r * c)) {}
+  float* row(Index i) { return elements.data() + i * columns; }
+  const float* row(Index i) const { return elements.data() + i * columns; }
+
+  Index rows;
+  Index columns;
+  std::vector<float> elements;
+};
+
+// out(i, j) = a.row(i) . b.row(j), by the kernels of the screen.
+FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b) {
+  const Index length = a.columns;
+  FloatTiles tiles(kernels, length);
+  for (Index i = 0; i < a.rows; ++i) {
+    tiles.append(a.row(i), 0);
+  }
+  FloatMatrix out(a.rows, b.rows);
+  std::vector<float> group(at(length * kernels.lanes));
+  std::vector<float> sums(at(Index{kernels.lanes} * kernels.tile_picks));
+  for (Index j0 = 0; j0 < b.rows; j0 += kernels.lanes) {
+    const Index lanes = std::min<Index>(kernels.lanes, b.rows - j0);
+    std::ranges::fill(group, 0.0F);
+    for (Index l = 0; l < lanes; ++l) {
+      const float* row = b.row(j0 + l);
+      for (Index s = 0; s < length; ++s) {
+        group[at(s * kernels.lanes + l)] = row[s];
+      }
+    }
+    for (Index t = 0; t < tiles.tiles(); ++t) {
+      kernels.product_tile(group.data(), tiles.tile(t), length, sums.data());
+      const Index picks = std::min<Index>(kernels.tile_picks, a.rows - t * kernels.tile_picks);
+      for (Index p = 0; p < picks; ++p) {
+        std::copy_n(sums.begin() + p * kernels.lanes, lanes, out.row(t * kernels.tile_picks + p) + j0);
+      }
+    }
+  }
+  return out;
+}
+
+double dot(const float* x, const float* y, Index count) {
+  constexpr std::size_t kSums = 8;
+  const std::size_t whole = at(count) / kSums * kSums;
+  std::array<double, kSums> sums{};
+  for (std::size_t j = 0; j < whole; j += kSums) {
+    for (std::size_t l = 0; l < kSums; ++l) {
+      sums[l] += static_cast<double>(x[j + l]) * static_cast<double>(y[j + l]);
+    }
+  }
+  for (std::size_t j = whole; j < at(count); ++j) {
+    sums[j - whole] += static_cast<double>(x[j]) * static_cast<double>(y[j]);
+  }
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis.
+void orthonormalise(FloatMatrix& q) {
+  for (Index i = 0; i < q.rows; ++i) {
+    float* row = q.row(i);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const double before = std::sqrt(dot(row, row, q.columns));
+      for (int pass = 0; pass < 2; ++pass) {
+        for (Index k = 0; k < i; ++k) {
+          const float* other = q.row(k);
+          const auto along = static_cast<float>(dot(row, other, q.columns));
+          std::transform(row, row + q.columns, other, row,
+                         [along](float x, float y) { return x - along * y; });
+        }
+        const double norm = std::sqrt(dot(row, row, q.columns));
+        const auto inverse = static_cast<float>(norm > 0 ? 1.0 / norm : 0.0);
+        std::transform(row, row + q.columns, row, [inverse](float x) { return x * inverse; });
+        if (pass == 0 && norm > 1e-4 * before) {
+          attempt = 1;  // nothing was lost; the second pass polishes
+        }
+      }
+      if (attempt == 0) {
+        std::fill_n(row, q.columns, 0.0F);
+        row[i] = 1.0F;
+      }
+    }
+  }
+}
+
+// An upper bound of the spectral norm of Q Q^T - 1: its Frobenius norm.
+double distance_from_orthonormal(const Basis& q, Index rows) {
+  double sum = 0;
+  for (Index i = 0; i < rows; ++i) {
+    for (Index k = 0; k <= i; ++k) {
+      const double error = dot(q.row(i), q.row(k), q.columns) - (i == k ? 1.0 : 0.0);
+      sum += error * error * (i == k ? 1.0 : 2.0);
+    }
+  }
+  return std::sqrt(sum) * (1.0 + 0x1p-20) + 0x1p-40;
+}
+
+// The sample's rows, evenly spread.
+Index sampled_row(Index s, Index sample, Index rows) {
+  return std::min(static_cast<Index>((static_cast<double>(s) + unit_hash(s)) * static_cast<double>(rows) /
+                                     static_cast<double>(sample)),
+                  rows - 1);
+}
+
+float round_up(double x) {
+  return static_cast<float>(x * (1.0 + 0x1p-20) + 0x1p-140);
+}
+
+}  // namespace
+
+Basis find_basis(const Points& points, Index rows) {
+  const Frame& frame = points.frame();
+  const Index d = frame.dimension();
+  const Index sample = std::min(points.size(), std::max(tuning::kBasisSample, 4 * d));
+  // One column of the sample a row, so that the covariance is a product of rows.
+  FloatMatrix columns(d, sample);
+  FloatMatrix basis(rows, d);
+  std::vector<float> packed(at(d));
+  for (Index s = 0; s < sample; ++s) {
+    const Index i = sampled_row(s, sample, points.size());
+    frame.pack_row(points.row(i), points.self_dot(i), packed.data());
+    for (Index j = 0; j < d; ++j) {
+      columns.row(j)[s] = packed[at(j)];
+    }
+    if (s < rows) {
+      std::ranges::copy(packed, basis.row(s));
+    }
+  }
+  const FloatMatrix covariance = products(frame.screen(), columns, columns);
+  for (int round = 0; round < tuning::kBasisRounds; ++round) {
+    // The covariance is symmetric: its rows are its columns.
+    basis = products(frame.screen(), basis, covariance);
+    orthonormalise(basis);
+  }
+  return {rows, d, std::move(basis.elements)};
+}
+
+struct Head::Workspace {
+  Workspace(const Frame& frame, Index columns)
+      : panel(at(frame.group_floats())),
+        sums(at(Index{frame.lanes()} * frame.tile_picks())),
+        rotated(at(frame.lanes() * columns)),
+        norms(at(frame.lanes())) {}
+
+  std::vector<float> panel;
+  std::vector<float> scratch;
+  std::vector<float> sums;
+  std::vector<float> rotated;
+  std::vector<double> norms;
+};
+
+Head::Head(const Points& points, const Basis& basis, Index columns)
+    : points_(&points),
+      basis_(points.frame().screen(), basis.columns),
+      basis_error_(distance_from_orthonormal(basis, columns)),
+      rows_(points.frame().code(), columns, points.frame().code_bound(basis_error_)),
+      tiles_(padded_columns(columns)) {
+  for (Index i = 0; i < columns; ++i) {
+    basis_.append(basis.row(i), 0);
+  }
+  // Each coordinate errs by at most gamma |Q_i| |x'| (Higham, section 3.1), all of them by gamma |Q|_F |x'|.
+  const double du = static_cast<double>(basis.columns) * 0x1p-24;
+  rotation_error_ = du / (1.0 - du) * std::sqrt(static_cast<double>(columns) * (1.0 + basis_error_));
+  rows_.map_rows(points.size());
+}
+
+void Head::code_group(std::span<const std::byte* const> rows, std::span<const double> self_dots,
+                      std::span<std::int8_t* const> codes, std::span<RowCode* const> numbers,
+                      Workspace& workspace) const {
+  const Frame& frame = points_->frame();
+  const Index lanes = frame.lanes();
+  const Index tile_picks = frame.tile_picks();
+  frame.pack_group(rows, self_dots, workspace.panel.data(), workspace.scratch, workspace.norms.data());
+  for (Index t = 0; t < basis_.tiles(); ++t) {
+    frame.screen().product_tile(workspace.panel.data(), basis_.tile(t), frame.dimension(),
+                                workspace.sums.data());
+    for (Index p = 0; p < std::min(tile_picks, columns() - t * tile_picks); ++p) {
+      for (Index l = 0; l < static_cast<Index>(rows.size()); ++l) {
+        workspace.rotated[at(l * columns() + t * tile_picks + p)] = workspace.sums[at(p * lanes + l)];
+      }
+    }
+  }
+  for (std::size_t l = 0; l < rows.size(); ++l) {
+    const float* head = workspace.rotated.data() + static_cast<Index>(l) * columns();
+    frame.code().encode(head, columns(), rows_.padded(), codes[l], numbers[l]);
+    const double squared_norm = workspace.norms[l];
+    const double error = rotation_error_ * std::sqrt(squared_norm) + 0x1p-126;
+    const double head_norm = std::max(0.0, std::sqrt(dot(head, head, columns())) * (1.0 - 0x1p-40) - error);
+    const double tail = squared_norm * (1.0 + 0x1p-40) - (1.0 - basis_error_) * head_norm * head_norm;
+    numbers[l]->residual = round_up(static_cast<double>(numbers[l]->residual) + error);
+    numbers[l]->tail = round_up(std::sqrt(std::max(tail, 0.0)));
+    numbers[l]->squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
+  }
+}
+
+void Head::ensure(std::span<const Index> rows, ThreadTeam& team, Control& control) {
+  std::vector<Index> missing;
+  std::ranges::copy_if(rows, std::back_inserter(missing), [&](Index i) { return !rows_.has(i); });
+  const Index first = rows_.size();
+  const auto count = static_cast<Index>(missing.size());
+  rows_.grow(count);
+  const Index lanes = points_->frame().lanes();
+  team.for_each(count, lanes * 8, control, [&](int, Index begin, Index end) {
+    Workspace workspace(points_->frame(), columns());
+    for (Index m0 = begin; m0 < end; m0 += lanes) {
+      const Index part = std::min(lanes, end - m0);
+      std::array<const std::byte*, kMaxLanes> pointers{};
+      std::array<double, kMaxLanes> self_dots{};
+      std::array<std::int8_t*, kMaxLanes> codes{};
+      std::array<RowCode*, kMaxLanes> numbers{};
+      for (std::size_t l = 0; l < at(part); ++l) {
+        const Index m = m0 + static_cast<Index>(l);
+        pointers[l] = points_->row(missing[at(m)]);
+        self_dots[l] = points_->self_dot(missing[at(m)]);
+        codes[l] = rows_.entry_codes(first + m);
+        numbers[l] = &rows_.entry_numbers(first + m);
+      }
+      code_group(std::span(pointers).first(at(part)), std::span(self_dots).first(at(part)),
+                 std::span(codes).first(at(part)), std::span(numbers).first(at(part)), workspace);
+    }
+  });
+  // Only now: a stopped run must not take rows for coded that are not.
+  control.throw_if_stopped();
+  for (Index m = 0; m < count; ++m) {
+    rows_.map(missing[at(m)], first + m);
+  }
+}
+
+void Head::append_picks(const PickList& picks) {
+  if (tiles_.size() == picks.size()) {
+    return;
+  }
+  Workspace workspace(points_->frame(), columns());
+  std::vector<std::int8_t> codes(at(rows_.padded()));
+  for (Index p = tiles_.size(); p < picks.size(); ++p) {
+    const Index source = picks.source(p);
+    if (source >= 0 && rows_.has(source)) {
+      tiles_.append(rows_.codes(source), pick_code(rows_.numbers(source), rows_.bound()));
+      continue;
+    }
+    RowCode numbers;
+    const std::byte* row = picks.row(p);
+    const double self_dot = picks.self_dot(p);
+    std::int8_t* out = codes.data();
+    RowCode* number = &numbers;
+    code_group({&row, 1}, {&self_dot, 1}, {&out, 1}, {&number, 1}, workspace);
+    tiles_.append(codes.data(), pick_code(numbers, rows_.bound()));
+  }
+}
+
+std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
+                                double value) {
+  const Frame& frame = points.frame();
+  const Index d = frame.dimension();
+  const Index most = d / 2 / kCodeColumns * kCodeColumns;
+  if (most == 0 || listed.empty() || picks.size() == 0) {
+    return std::nullopt;
+  }
+  const Basis basis = find_basis(points, most);
+  FloatMatrix directions(most, d);
+  directions.elements = basis.elements;
+
+  const auto sample = [&](Index count, Index of, auto&& pointer, auto&& self_dot, std::vector<double>& norms) {
+    FloatMatrix packed(std::min(count, of), d);
+    for (Index s = 0; s < packed.rows; ++s) {
+      const Index i = sampled_row(s, packed.rows, of);
+      norms.push_back(frame.pack_row(pointer(i), self_dot(i), packed.row(s)));
+    }
+    return products(frame.screen(), packed, directions);
+  };
+  std::vector<double> x_norms;
+  std::vector<double> y_norms;
+  const FloatMatrix x = sample(
+      tuning::kHeadSample, static_cast<Index>(listed.size()),
+      [&](Index i) { return points.row(listed[at(i)]); },
+      [&](Index i) { return points.self_dot(listed[at(i)]); }, x_norms);
+  const FloatMatrix y = sample(
+      2 * tuning::kHeadSample, picks.size(), [&](Index i) { return picks.row(i); },
+      [&](Index i) { return picks.self_dot(i); }, y_norms);
+
+  const double packed_value = value / frame.bound().value_of_packed(1.0);
+  double best_cost = tuning::kHeadWorth * static_cast<double>(d);
+  Index best = 0;
+  FloatMatrix inner(x.rows, y.rows);
+  std::vector<double> x_heads(at(x.rows), 0.0);
+  std::vector<double> y_heads(at(y.rows), 0.0);
+  for (Index h = 0; h < most; h += kCodeColumns) {
+    for (Index i = 0; i < x.rows; ++i) {
+      x_heads[at(i)] += dot(x.row(i) + h, x.row(i) + h, kCodeColumns);
+    }
+    for (Index j = 0; j < y.rows; ++j) {
+      y_heads[at(j)] += dot(y.row(j) + h, y.row(j) + h, kCodeColumns);
+    }
+    Index survivors = 0;
+    for (Index i = 0; i < x.rows; ++i) {
+      const double x_tail = std::sqrt(std::max(0.0, x_norms[at(i)] - x_heads[at(i)]));
+      for (Index j = 0; j < y.rows; ++j) {
+        inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, kCodeColumns));
+        const double y_tail = std::sqrt(std::max(0.0, y_norms[at(j)] - y_heads[at(j)]));
+        const double least = x_norms[at(i)] + y_norms[at(j)] -
+                             2.0 * (static_cast<double>(inner.row(i)[j]) + x_tail * y_tail);
+        survivors += least * (1.0 - tuning::kHeadSlack) < packed_value ? 1 : 0;
+      }
+    }
+    const double share = static_cast<double>(survivors) / static_cast<double>(x.rows * y.rows);
+    const double cost = static_cast<double>(h + kCodeColumns) +
+                        share * (tuning::kPairCostColumns + tuning::kPairCost * static_cast<double>(d));
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = h + kCodeColumns;
+    }
+  }
+  if (best == 0) {
+    return std::nullopt;
+  }
+  return std::make_optional<Head>(points, basis, best);
+}
+
+}  // namespace farpoint::cpu

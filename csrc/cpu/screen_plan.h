@@ -1,0 +1,38 @@
+// Which screen a selection uses, decided before each level from what the last one showed. No result
+// depends on it.
+//
+//   float32 screen            at first; small problems, few columns, and data for which codes are too coarse
+//   codes                     once a trial on sampled pairs shows that they let few through in vain (the first
+//                             picks' distances are those of most pairs, so codes cannot tell them apart)
+//   + cells (cells.h)         once there are enough picks that most points have a near one
+//   + heads (head.h)          once the pick list is long; chosen anew when it has grown by a factor
+#pragma once
+
+#include "core/threshold.h"
+#include "cpu/select.h"
+
+namespace farpoint::cpu {
+
+class ScreenPlan {
+ public:
+  explicit ScreenPlan(Index count) : count_(count) {}
+
+  // Called with the rows of the level in state.listed.
+  void before_level(SelectState& state, const Threshold& threshold);
+
+ private:
+  bool worth_coding(const SelectState& state) const;
+  double share_in_vain(const SelectState& state) const;
+  void add_codes(SelectState& state);
+  void drop_what_lets_too_much_through(SelectState& state);
+  void add_cells(SelectState& state);
+  void add_head(SelectState& state, double value);
+
+  Index count_;
+  Index trial_at_ = 0;  // length of the pick list from which a trial of codes is worth it
+  bool heads_wanted_ = true;
+  Index head_at_ = 0;  // length of the pick list when heads were chosen
+  SelectStatistics last_;
+};
+
+}  // namespace farpoint::cpu
