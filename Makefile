@@ -2,7 +2,7 @@
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
-# make bench   farpoint against its peers, the table under benchmarks/results/
+# make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make format  apply the formats;  make stub  rewrite the extension's type stub
 # make clean   remove what these made
 
@@ -77,7 +77,7 @@ soak: $(VENV)/.test
 	$(BIN)/python tests/soak.py $(SOAK_ARGUMENTS)
 
 # The peers get their own environment: they pull in old versions of what the tests want new.
-.venv-bench/.installed: $(SOURCES) pyproject.toml
+.venv-bench/.installed: $(SOURCES) $(shell find python -name '*.py')
 	tools/system_packages.sh
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --upgrade pip

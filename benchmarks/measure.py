@@ -90,6 +90,15 @@ def timed(call: Callable[[], Result]) -> tuple[Result, float]:
     return result, time.perf_counter() - began
 
 
+def settled(call: Callable[[], Result], seconds: float = 15.0) -> tuple[Result, float]:
+    """Return what it returns, and the median seconds of three calls; of fewer if they take long."""
+    result, took = timed(call)
+    taken = [took]
+    while len(taken) < 3 and sum(taken) < seconds:
+        taken.append(timed(call)[1])
+    return result, statistics.median(taken)
+
+
 def median(call: Callable[[], Any], seconds: float, most: int = 400) -> float:
     """Return the median seconds of as many calls as fit, after one that is not counted; at least three."""
     call()

@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="a .npy matrix (default: the real embeddings)")
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
     parser.add_argument(
-        "--limit", type=float, help="seconds for a loop that can be stopped (default: 30, quick: 3)"
+        "--limit", type=float, help="seconds for a peer's loop that can be stopped (default: 30, quick: 3)"
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()

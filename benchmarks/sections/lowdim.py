@@ -7,7 +7,7 @@ from functools import partial
 import data
 import farpoint
 import peers
-from measure import Bench, agreement, evaluated, timed
+from measure import Bench, agreement, evaluated, settled
 from report import Row
 
 ABOUT = "point clouds, against fpsample's buckets"
@@ -47,10 +47,7 @@ def case(bench: Bench, n: int, d: int, k: int, floor_one: float | None, floor_al
     for threads in sorted({1, bench.threads}, reverse=True):
         name = f"farpoint, {threads} thread{'s' * (threads > 1)}"
         bench.say(f"{name}, {what}")
-        other, seconds = timed(partial(farpoint.select, X, k, threads=threads))
-        # Short calls twice: the first touches memory for the first time.
-        if seconds < 5:
-            seconds = min(seconds, timed(partial(farpoint.select, X, k, threads=threads))[1])
+        other, seconds = settled(partial(farpoint.select, X, k, threads=threads))
         if selection is None:
             selection = other
             bench.check_selection(X, selection, what)
@@ -60,13 +57,11 @@ def case(bench: Bench, n: int, d: int, k: int, floor_one: float | None, floor_al
     best = float("inf")
     for name, select in peers.BUCKETS.items():
         bench.say(f"{name}, {what}")
-        picks = select(X, k)
-        if picks.seconds < 5:
-            picks = min(picks, select(X, k), key=lambda made: made.seconds)
+        picks, seconds = settled(partial(select, X, k))
         compared = min(k, _COMPARED)
         ours = farpoint.select(X, compared, start=int(picks.indices[0]))
-        rows.append(Row(name, picks.seconds, {}, agreement(ours.indices, picks.indices[:compared])))
-        best = min(best, picks.seconds)
+        rows.append(Row(name, seconds, {}, agreement(ours.indices, picks.indices[:compared])))
+        best = min(best, seconds)
     bench.say(f"numpy loop, {what}")
     assert selection is not None
     loop = peers.numpy_loop(X, k, bench.limit / 3)

@@ -9,7 +9,7 @@ import numpy as np
 import data
 import farpoint
 import peers
-from measure import Bench, timed
+from measure import Bench, settled
 from report import Row
 
 ABOUT = "nearest rows and the closest pair of real embeddings"
@@ -40,9 +40,9 @@ def nearest_rows(bench: Bench, X: data.Matrix) -> None:
     Y = X[:: n // (n // 6)][: n // 6 + 1]
     Y = np.ascontiguousarray(Y)
     bench.say("nearest")
-    ours, seconds = timed(lambda: farpoint.nearest(X, Y))
+    ours, seconds = settled(lambda: farpoint.nearest(X, Y))
     rows = [Row("farpoint.nearest", seconds, {}, "bits")]
-    one, one_seconds = timed(lambda: farpoint.nearest(X, Y, threads=1))
+    one, one_seconds = settled(lambda: farpoint.nearest(X, Y, threads=1))
     rows.append(Row("farpoint.nearest, 1 thread", one_seconds, {}, "bits"))
     sample = np.random.default_rng(0).choice(n, min(n, 2000), replace=False)
     judged = farpoint.nearest(X[sample], Y, backend="numba")
@@ -54,7 +54,7 @@ def nearest_rows(bench: Bench, X: data.Matrix) -> None:
             bench.section.wrong.append(f"{what} differs from the Numba backend")
     for name, search in SEARCHES.items():
         bench.say(name)
-        (distances, indices), took = timed(partial(search, X, Y))
+        (distances, indices), took = settled(partial(search, X, Y))
         same = float((indices == ours.indices).mean())
         error = float(np.abs(distances - ours.distances).max())
         rows.append(Row(name, took, {}, f"{same:.2%} of rows, distances within {error:.1g}"))
@@ -70,9 +70,9 @@ def closest_pair(bench: Bench, X: data.Matrix) -> None:
     """Time the closest pair; faiss gets some of the rows as queries."""
     n, d = X.shape
     bench.say("h_min")
-    pair, seconds = timed(lambda: farpoint.h_min(X))
+    pair, seconds = settled(lambda: farpoint.h_min(X))
     rows = [Row("farpoint.h_min", seconds, {"rows given time for": f"{n:,}"}, "bits")]
-    one, one_seconds = timed(lambda: farpoint.h_min(X, threads=1))
+    one, one_seconds = settled(lambda: farpoint.h_min(X, threads=1))
     rows.append(Row("farpoint.h_min, 1 thread", one_seconds, {"rows given time for": f"{n:,}"}, "bits"))
     both = farpoint.pairwise_distances(X[pair.i : pair.i + 1], X[pair.j : pair.j + 1], backend="reference")
     if one != pair or both[0, 0] != pair.value:
@@ -81,7 +81,7 @@ def closest_pair(bench: Bench, X: data.Matrix) -> None:
     # The pair's own rows are among the queries, so faiss must find the same distance.
     at = np.unique(np.append(np.arange(n)[:: n // queries][:queries], [pair.i, pair.j]))
     bench.say("faiss, 2 nearest")
-    (distances, _), took = timed(lambda: peers.faiss_nearest(X[at], X, neighbours=2))
+    (distances, _), took = settled(lambda: peers.faiss_nearest(X[at], X, neighbours=2))
     took *= n / len(at)
     closest = float(distances.min())
     agrees = f"closest {closest:.6g}, ours {pair.value:.6g}"

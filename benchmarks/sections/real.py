@@ -13,7 +13,7 @@ import data
 import farpoint
 import memory
 import peers
-from measure import Bench, agreement, evaluated, simd_level, timed, usable_simd
+from measure import Bench, agreement, evaluated, settled, simd_level, timed, usable_simd
 from report import Row
 
 ABOUT = "selection from real sentence embeddings"
@@ -50,7 +50,7 @@ def run(bench: Bench) -> None:
     farpoint.select(X[:1000], 10)  # what is loaded once is not the call's
     for k, floor in zip(counts, FLOORS.values(), strict=True):
         bench.say(f"farpoint, k = {k:,}")
-        selection, seconds = timed(partial(farpoint.select, X, k))
+        selection, seconds = settled(partial(farpoint.select, X, k))
         rows = [row("farpoint", k, seconds, k, evaluated(selection), "bits")]
         bench.check_selection(X, selection, f"k = {k:,}")
         bench.section.at_least(f"k = {k:,}: speed of the numpy loop", numpy_cost * k / seconds, floor)
@@ -96,7 +96,7 @@ def variants(
     for name, options, level in wanted:
         bench.say(f"{name}, k = {k:,}")
         with simd_level(level):
-            other, took = timed(partial(farpoint.select, X, k, **options))
+            other, took = settled(partial(farpoint.select, X, k, **options))
         bench.check_same(other, selection, name)
         found.append((name, other, took))
         taken[level or name] = took

@@ -10,7 +10,7 @@ import numpy as np
 import data
 import farpoint
 import peers
-from measure import Bench, evaluated, timed
+from measure import Bench, evaluated, settled
 from report import Row
 
 ABOUT = "cost against n and against k"
@@ -70,10 +70,7 @@ def measure(bench: Bench, series: Series, size: int, X: data.Matrix, k: int) -> 
     row = Row(f"{series.axis} = {size:,}", 0.0)
     first: farpoint.Selection | None = None
     for threads in sorted({1, bench.threads}):
-        selection, seconds = timed(partial(farpoint.select, X, k, threads=threads))
-        if seconds < 1:
-            calls = (timed(partial(farpoint.select, X, k, threads=threads))[1] for _ in range(2))
-            seconds = min(seconds, *calls)
+        selection, seconds = settled(partial(farpoint.select, X, k, threads=threads), 5.0)
         first = first or selection
         bench.check_same(selection, first, f"{row.what}, {threads} threads")
         series.farpoint.setdefault(threads, []).append(seconds)
