@@ -20,8 +20,10 @@ import machine
 from report import Section
 
 Result = TypeVar("Result")
-# Differences that a check may compute: a minute of the Numba backend's on two cores.
-_CHECK_ELEMENTS = 1.5e12
+# What checking one pick may cost: some seconds of the Numba backend's. A pair costs it _PAIR_ELEMENTS
+# elements beside its d.
+_CHECK_ELEMENTS = 2e11
+_PAIR_ELEMENTS = 64
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Bench:
         for t in sorted({*late, *range(1, min(2, len(selection))), len(selection) - 1} - {0}):
             picks = X[selection.indices[:t]]
             pick, radius = int(selection.indices[t]), float(selection.radii[t])
-            count = int(min(n, max(100, _CHECK_ELEMENTS / 5 / (t * max(d, 16)))))
+            count = int(min(n, max(100, _CHECK_ELEMENTS / (t * (d + _PAIR_ELEMENTS)))))
             rows = np.arange(n)
             if count < n:
                 rows = np.unique(np.append(generator.choice(n, count, replace=False), pick))

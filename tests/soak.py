@@ -290,8 +290,11 @@ def draw_shape(random: Random) -> Shape:
     if size < 0.01:  # deep: many picks
         n, k, work = int(random.integers(2500, 6001)), int(random.integers(300, 1001)), 1.5e8
     elif size < 0.022:  # wide: many bytes, so several levels
-        d = int(random.integers(200, 601))
-        n, k, work = int(random.integers(1500, 4501)), int(random.integers(100, 401)), 3e8
+        d = int(random.integers(100, 601))
+        n, k, work = int(random.integers(1000, 4501)), int(random.integers(100, 1001)), 3e8
+    elif size < 0.027:  # a point cloud: many rows in few dimensions
+        d = int(random.integers(1, 9))
+        n, k, work = int(random.integers(4000, 20_001)), int(random.integers(200, 1501)), 3e8
     elif size < 0.12:
         n, k, work = int(random.integers(200, 2001)), int(random.integers(1, 501)), 2e7
     else:
