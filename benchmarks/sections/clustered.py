@@ -45,6 +45,10 @@ def run(bench: Bench) -> None:
     bench.check_same(one, selection, "1 thread")
     bench.check_same(all_threads, selection, f"k = {part:,}")
 
+    bench.check_levels(X, selection, part // 5, "first picks")
+
+    bench.check_levels(X, selection, part // 5, "first picks")
+
     rows = []
     for what, count, taken, pairs, agrees in (
         (f"farpoint, k = {k:,}", k, seconds, evaluated(selection), "bits"),

@@ -36,6 +36,10 @@ def run(bench: Bench) -> None:
         part = k // 10
         bench.check_same(farpoint.select(X, part, threads=1), selection, f"k = {part:,}, 1 thread")
 
+        bench.check_levels(X, selection, part // 5, "first picks")
+
+        bench.check_levels(X, selection, part // 5, "first picks")
+
         rows = [row(bench, "farpoint, memory-mapped", k, peak.seconds, n, d, "bits")]
         rows[0].figures["pairs evaluated"] = evaluated(selection)
         with peers.threads(bench.threads):

@@ -9,7 +9,7 @@ import numpy as np
 import data
 import farpoint
 import peers
-from measure import Bench, settled
+from measure import Bench, settled, simd_level, usable_simd
 from report import Row
 
 ABOUT = "nearest rows and the closest pair of real embeddings"
@@ -46,10 +46,17 @@ def nearest_rows(bench: Bench, X: data.Matrix) -> None:
     rows.append(Row("farpoint.nearest, 1 thread", one_seconds, {}, "bits"))
     sample = np.random.default_rng(0).choice(n, min(n, 2000), replace=False)
     judged = farpoint.nearest(X[sample], Y, backend="numba")
-    for what, found, at in (("nearest", ours, sample), ("nearest, 1 thread", one, sample)):
+    looked_at = {
+        "nearest": farpoint.Nearest(ours.distances[sample], ours.indices[sample]),
+        "nearest, 1 thread": farpoint.Nearest(one.distances[sample], one.indices[sample]),
+    }
+    for level in usable_simd():
+        with simd_level(level):
+            looked_at[f"nearest, {level}"] = farpoint.nearest(X[sample], Y)
+    for what, found in looked_at.items():
         if not (
-            np.array_equal(found.indices[at], judged.indices)
-            and np.array_equal(found.distances[at], judged.distances)
+            np.array_equal(found.indices, judged.indices)
+            and np.array_equal(found.distances, judged.distances)
         ):
             bench.section.wrong.append(f"{what} differs from the Numba backend")
     for name, search in SEARCHES.items():
