@@ -1,7 +1,8 @@
 # make demo    set up .venv, install farpoint, run it on real embeddings
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
-# make bench   farpoint against its peers, the table under benchmarks/results/
+# make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
+# make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make format  apply the formats;  make stub  rewrite the extension's type stub
 # make clean   remove what these made
 
@@ -18,7 +19,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Without isolation the build folder is reused, so that a second build compiles only what changed.
 INSTALL = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint sanitize bench format stub clean
+.PHONY: demo test test-cpp test-python lint sanitize soak bench format stub clean
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -72,8 +73,11 @@ sanitize: $(VENV)/.created
 	  build/sanitize-$${kind%%,*}/csrc/tests/farpoint_tests || exit 1; \
 	done
 
+soak: $(VENV)/.test
+	$(BIN)/python tests/soak.py $(SOAK_ARGUMENTS)
+
 # The peers get their own environment: they pull in old versions of what the tests want new.
-.venv-bench/.installed: $(SOURCES) pyproject.toml
+.venv-bench/.installed: $(SOURCES) $(shell find python -name '*.py')
 	tools/system_packages.sh
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --upgrade pip
