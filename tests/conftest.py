@@ -12,7 +12,7 @@ import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
-from farpoint.backends.cpu import SIMD_VARIABLE
+from farpoint.backends.cpu import EAGER_VARIABLE, SIMD_VARIABLE
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "wordnet_minilm_f16.npy"
 
@@ -24,9 +24,11 @@ class Engine:
     backend: str
     simd: str = ""
     threads: int = 1
+    eager: bool = False  # the C++ engine takes up every stage at once
 
     def __str__(self) -> str:
-        return "-".join(part for part in (self.backend, self.simd, f"{self.threads}t") if part)
+        eager = "eager" if self.eager else ""
+        return "-".join(part for part in (self.backend, self.simd, f"{self.threads}t", eager) if part)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -39,7 +41,8 @@ def _engines() -> list[Engine]:
         from farpoint import _cpu
 
         for level in _cpu.simd_levels():
-            found += [Engine("cpu", level, threads) for threads in (1, 2, 3)]
+            found += [Engine("cpu", level, threads) for threads in (1, 3)]
+            found.append(Engine("cpu", level, 2, eager=True))
     found += [Engine("numba", threads=threads) for threads in (1, 2)]
     return found
 
@@ -52,6 +55,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> E
     """Every engine but the reference, active for the test."""
     chosen: Engine = request.param
     monkeypatch.setenv(SIMD_VARIABLE, chosen.simd)
+    monkeypatch.setenv(EAGER_VARIABLE, "1" if chosen.eager else "")
     return chosen
 
 

@@ -410,26 +410,29 @@ class Engine:
     backend: str
     simd: str
     threads: int
+    eager: bool = False  # take up every stage at once
 
     def run(self, instance: Instance) -> Any:
         """Make the instance's call."""
         os.environ[SIMD_VARIABLE] = self.simd
+        os.environ[EAGER_VARIABLE] = "1" if self.eager else ""
         try:
             return instance.run(self.backend, self.threads)
         finally:
-            del os.environ[SIMD_VARIABLE]
+            del os.environ[SIMD_VARIABLE], os.environ[EAGER_VARIABLE]
 
     def __str__(self) -> str:
-        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}"
+        eager = " eager" if self.eager else ""
+        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}{eager}"
 
 
 def engines(random: Random, numba: bool) -> Iterator[Engine]:
-    """Every usable SIMD level with a number of threads drawn at random; the highest with another too."""
+    """Every usable SIMD level, as users get it and eager, with numbers of threads drawn at random."""
     available = farpoint.show_config("dict")["backends"]["cpu"].get("simd_usable", [])
     for level in available:
         yield Engine("cpu", level, int(random.integers(1, 4)))
-    if available:
-        yield Engine("cpu", available[-1], int(random.integers(1, 4)))
+    for level in available:
+        yield Engine("cpu", level, int(random.integers(1, 4)), eager=True)
     if numba or not available:
         yield Engine("numba", "", int(random.integers(1, 3)))
 

@@ -117,8 +117,9 @@ auto run_released(const std::optional<py::function>& progress, const Work& work)
 py::dict run_select(const py::array& points, const std::string& dtype, const std::string& metric,
                     double scale, double largest, Index k, Index first, const IndexArray& selected,
                     const std::optional<py::array>& anchors, double minimum_value, bool assign, int threads,
-                    const std::string& simd, const std::optional<py::function>& progress) {
+                    const std::string& simd, bool eager, const std::optional<py::function>& progress) {
   farpoint::cpu::SelectProblem problem;
+  problem.eager = eager;
   problem.points = matrix_view(points, dtype);
   problem.metric = metric_kind(metric);
   problem.scale = scale;
@@ -244,7 +245,7 @@ PYBIND11_MODULE(_cpu, m) {
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
-        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "progress"_a,
+        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a, "progress"_a,
         "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "(stored values, rows of y): nearest row of y for each row of x.");

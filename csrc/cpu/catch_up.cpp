@@ -51,9 +51,11 @@ class CatchUp {
     while (tile < tiles && block.living() > 0) {
       const Index end = std::min(tile + tuning::kTilesPerCheck, tiles);
       for (; tile < end; ++tile) {
+        worker.screened += block.living() * std::min<Index>(screen_.tile_picks(), state_.picks.size() -
+                                                                                      tile * screen_.tile_picks());
         for (Index g = 0; g < block.groups(); ++g) {
-          worker.screened += screen_pairs(screen_, block, g, tile,
-                                          [&](Index slot, Index pick) { meet(worker, slot, pick, tile); });
+          screen_pairs(screen_, block, g, tile,
+                       [&](Index slot, Index pick) { meet(worker, slot, pick, tile); });
         }
       }
       if (main_thread ? state_.control.poll() : state_.control.stopped()) {

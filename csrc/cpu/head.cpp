@@ -263,10 +263,11 @@ void Head::append_picks(const PickList& picks) {
 }
 
 std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                double value) {
+                                double value, double worth) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
-  const Index most = d / 2 / kCodeColumns * kCodeColumns;
+  const Index step = std::min<Index>(kCodeColumns, d / 2);
+  const Index most = step == 0 ? 0 : d / 2 / step * step;
   if (most == 0 || listed.empty() || picks.size() == 0) {
     return std::nullopt;
   }
@@ -293,23 +294,23 @@ std::optional<Head> choose_head(const Points& points, const PickList& picks, std
       [&](Index i) { return picks.self_dot(i); }, y_norms);
 
   const double packed_value = value / frame.bound().value_of_packed(1.0);
-  double best_cost = tuning::kHeadWorth * static_cast<double>(d);
+  double best_cost = worth * static_cast<double>(d);
   Index best = 0;
   FloatMatrix inner(x.rows, y.rows);
   std::vector<double> x_heads(at(x.rows), 0.0);
   std::vector<double> y_heads(at(y.rows), 0.0);
-  for (Index h = 0; h < most; h += kCodeColumns) {
+  for (Index h = 0; h < most; h += step) {
     for (Index i = 0; i < x.rows; ++i) {
-      x_heads[at(i)] += dot(x.row(i) + h, x.row(i) + h, kCodeColumns);
+      x_heads[at(i)] += dot(x.row(i) + h, x.row(i) + h, step);
     }
     for (Index j = 0; j < y.rows; ++j) {
-      y_heads[at(j)] += dot(y.row(j) + h, y.row(j) + h, kCodeColumns);
+      y_heads[at(j)] += dot(y.row(j) + h, y.row(j) + h, step);
     }
     Index survivors = 0;
     for (Index i = 0; i < x.rows; ++i) {
       const double x_tail = std::sqrt(std::max(0.0, x_norms[at(i)] - x_heads[at(i)]));
       for (Index j = 0; j < y.rows; ++j) {
-        inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, kCodeColumns));
+        inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, step));
         const double y_tail = std::sqrt(std::max(0.0, y_norms[at(j)] - y_heads[at(j)]));
         const double least = x_norms[at(i)] + y_norms[at(j)] -
                              2.0 * (static_cast<double>(inner.row(i)[j]) + x_tail * y_tail);
@@ -317,11 +318,11 @@ std::optional<Head> choose_head(const Points& points, const PickList& picks, std
       }
     }
     const double share = static_cast<double>(survivors) / static_cast<double>(x.rows * y.rows);
-    const double cost = static_cast<double>(h + kCodeColumns) +
+    const double cost = static_cast<double>(h + step) +
                         share * (tuning::kPairCostColumns + tuning::kPairCost * static_cast<double>(d));
     if (cost < best_cost) {
       best_cost = cost;
-      best = h + kCodeColumns;
+      best = h + step;
     }
   }
   if (best == 0) {

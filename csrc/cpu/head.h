@@ -62,8 +62,9 @@ class Head {
   CodeTiles tiles_;
 };
 
-// The head worth having for `listed` rows against the picks at stored value `value`, if there is one.
+// The head for `listed` rows against the picks at stored value `value`, if one brings the cost of screening
+// below `worth` times that of whole rows.
 std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                double value);
+                                double value, double worth);
 
 }  // namespace farpoint::cpu

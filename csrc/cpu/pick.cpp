@@ -87,7 +87,7 @@ class Share {
         rank_group(g);
       }
     }
-    screened += block_.groups() * lanes_;
+    screened += block_.living();
     if (block_.living() <= block_.groups() * lanes_ / 2 && block_.groups() > 1) {
       compact();
     }

@@ -30,9 +30,9 @@ bool ScreenPlan::worth_coding(const SelectState& state) const {
   const Index left = state.kept_away + count_ - state.picks.size();
   const double work = static_cast<double>(state.points.size()) * static_cast<double>(left) *
                       static_cast<double>(frame.dimension());
-  return state.picks.size() >= trial_at_ && frame.dimension() >= tuning::kMinCodeColumns &&
-         work >= tuning::kMinCodeWork && frame.code_bound(0.0).usable() && !state.listed.empty() &&
-         share_in_vain(state) < tuning::kMaxInVainAtTrial;
+  return state.picks.size() >= trial_at_ && frame.dimension() >= schedule_.min_code_columns &&
+         work >= schedule_.min_code_work && frame.code_bound(0.0).usable() && !state.listed.empty() &&
+         share_in_vain(state) < schedule_.max_in_vain_at_trial;
 }
 
 // The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
@@ -117,12 +117,11 @@ void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
 
 void ScreenPlan::add_cells(SelectState& state) {
   const Index picks = state.picks.size();
-  const Index cells = std::clamp(state.kept_away + count_, tuning::kMinCells * tuning::kPicksPerCell,
-                                 tuning::kMaxCells * tuning::kPicksPerCell) /
-                      tuning::kPicksPerCell;
   const Index left = state.kept_away + count_ - picks;
-  if (state.cells || picks < tuning::kPicksBeforeCells || left < 2 * cells ||
-      state.points.size() < 4 * cells) {
+  const Index cells = std::min(std::clamp((picks + left) / tuning::kPicksPerCell, tuning::kMinCells,
+                                          tuning::kMaxCells),
+                               state.points.size() / 4);
+  if (state.cells || picks < schedule_.picks_before_cells || cells == 0 || left < cells) {
     return;
   }
   state.cells.emplace(*state.codes, state.points.size(), cells, state.team, state.control);
@@ -132,12 +131,12 @@ void ScreenPlan::add_cells(SelectState& state) {
 void ScreenPlan::add_head(SelectState& state, double value) {
   const Index picks = state.picks.size();
   const Index left = state.kept_away + count_ - picks;
-  if (!heads_wanted_ || picks < std::max(tuning::kPicksBeforeHeads, tuning::kHeadsAgain * head_at_) ||
+  if (!heads_wanted_ || picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) ||
       left < picks / 4 || state.points.frame().dimension() > tuning::kMaxHeadDimension) {
     return;
   }
   head_at_ = picks;
-  state.head = choose_head(state.points, state.picks, state.listed, value);
+  state.head = choose_head(state.points, state.picks, state.listed, value, schedule_.head_worth);
   if (!state.head) {
     return;
   }

@@ -9,13 +9,14 @@
 #pragma once
 
 #include "core/threshold.h"
+#include "core/tuning.h"
 #include "cpu/select.h"
 
 namespace farpoint::cpu {
 
 class ScreenPlan {
  public:
-  explicit ScreenPlan(Index count) : count_(count) {}
+  ScreenPlan(Index count, const tuning::Schedule& schedule) : schedule_(schedule), count_(count) {}
 
   // Called with the rows of the level in state.listed.
   void before_level(SelectState& state, const Threshold& threshold);
@@ -28,6 +29,7 @@ class ScreenPlan {
   void add_cells(SelectState& state);
   void add_head(SelectState& state, double value);
 
+  tuning::Schedule schedule_;
   Index count_;
   Index trial_at_ = 0;  // length of the pick list from which a trial of codes is worth it
   bool heads_wanted_ = true;

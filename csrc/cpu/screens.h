@@ -153,11 +153,10 @@ class CodeScreen {
 };
 
 // Calls visit(slot, pick) for every pair of a group and a tile that the screen lets through, by rising
-// pick. Slots that lost their point at an earlier pick of the tile are passed over. Returns the number of
-// pairs screened.
+// pick. Slots that lost their point at an earlier pick of the tile are passed over.
 template <class Screen, class Visit>
-Index screen_pairs(const Screen& screen, const typename Screen::Block& block, Index g, Index tile,
-                   const Visit& visit) {
+void screen_pairs(const Screen& screen, const typename Screen::Block& block, Index g, Index tile,
+                  const Visit& visit) {
   std::uint32_t survivors[kMaxTilePicks];
   const int lanes = screen.lanes();
   const int tile_picks = screen.tile_picks();
@@ -171,7 +170,6 @@ Index screen_pairs(const Screen& screen, const typename Screen::Block& block, In
       }
     }
   }
-  return static_cast<Index>(lanes) * tile_picks;
 }
 
 }  // namespace farpoint::cpu

@@ -21,18 +21,22 @@ double work_of(const SelectProblem& problem) {
 }
 
 // Candidates that a level may have, so that the pick loop stays in the caches.
-Index candidate_capacity(Index dimension, int threads) {
+Index candidate_capacity(Index dimension, int threads, const tuning::Schedule& schedule) {
   const Index row_bytes = dimension * static_cast<Index>(sizeof(float));
-  return std::clamp(tuning::kCandidateBytesPerThread / row_bytes * threads, tuning::kMinCandidates,
-                    tuning::kMaxCandidates);
+  return std::clamp(schedule.candidate_bytes_per_thread / row_bytes * threads, tuning::kMinCandidates,
+                    schedule.max_candidates);
+}
+
+const tuning::Schedule& schedule_of(const SelectProblem& problem) {
+  return problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
 }
 
 class CpuStages final : public Stages {
  public:
   CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
       : state_(points, team, control, problem.request.assign),
-        plan_(problem.request.count),
-        capacity_(std::min(candidate_capacity(problem.points.columns, team.size()),
+        plan_(problem.request.count, schedule_of(problem)),
+        capacity_(std::min(candidate_capacity(problem.points.columns, team.size(), schedule_of(problem)),
                            std::max<Index>(problem.points.rows, 1))) {
     for (const Index i : problem.selected) {
       state_.picks.append(points.row(i), points.self_dot(i), i);

@@ -31,6 +31,7 @@ struct SelectProblem {
   SelectRequest request;
   int threads = 1;
   SimdLevel level = SimdLevel::baseline;
+  bool eager = false;  // for tests: tuning::kEagerSchedule
 };
 
 // Throws Interrupted when `control` says so. The problem has been validated.

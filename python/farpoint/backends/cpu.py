@@ -21,6 +21,8 @@ from farpoint.backends._protocol import (
 )
 
 SIMD_VARIABLE = "FARPOINT_SIMD"
+# For tests: small problems go through every stage of the engine (csrc/core/tuning.h, kEagerSchedule).
+EAGER_VARIABLE = "FARPOINT_TEST_EAGER"
 
 
 @cache
@@ -92,6 +94,7 @@ class CpuBackend:
             assign=problem.assign,
             progress=problem.progress,
             simd=simd,
+            eager=bool(os.environ.get(EAGER_VARIABLE)),
             **_frame_arguments(problem.frame),
         )
         pairs = max(1, len(problem.points) * max(1, len(raw["indices"])))
