@@ -42,6 +42,7 @@ Array = npt.NDArray[Any]
 Random = np.random.Generator
 
 SIMD_VARIABLE = "FARPOINT_SIMD"
+EAGER_VARIABLE = "FARPOINT_TEST_EAGER"
 METRICS = ("euclidean", "sqeuclidean", "cosine")
 DTYPES = [np.dtype(name) for name in ("float16", "float32", "float32", "float64", "int8", "uint8")] + BFLOAT16
 # Around the widths that engines work in: 16 accumulators, vectors of 4 to 64 elements.

@@ -166,8 +166,9 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
 farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::array& y,
                                                 const std::string& dtype, const std::string& metric,
                                                 double scale, double largest, int threads,
-                                                const std::string& simd) {
+                                                const std::string& simd, bool eager) {
   farpoint::cpu::DistanceProblem problem;
+  problem.eager = eager;
   problem.x = matrix_view(x, dtype);
   problem.y = matrix_view(y, dtype);
   if (problem.x.columns != problem.y.columns) {
@@ -182,8 +183,8 @@ farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::ar
 }
 
 py::tuple nearest(const py::array& x, const py::array& y, const std::string& dtype, const std::string& metric,
-                  double scale, double largest, int threads, const std::string& simd) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd);
+                  double scale, double largest, int threads, const std::string& simd, bool eager) {
+  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, eager);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
   run_released({}, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
@@ -191,8 +192,8 @@ py::tuple nearest(const py::array& x, const py::array& y, const std::string& dty
 }
 
 py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::string& metric, double scale,
-                       double largest, int threads, const std::string& simd) {
-  const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd);
+                       double largest, int threads, const std::string& simd, bool eager) {
+  const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd, eager);
   if (problem.x.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
   }
@@ -204,7 +205,7 @@ py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::
 py::array_t<double> pairwise(const py::array& x, const py::array& y, const std::string& dtype,
                              const std::string& metric, double scale, double largest, int threads,
                              const std::string& simd) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd);
+  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, false);
   py::array_t<double> values({problem.x.rows, problem.y.rows});
   const std::span<double> out(values.mutable_data(), static_cast<std::size_t>(values.size()));
   run_released({}, [&](Control& control) { farpoint::cpu::pairwise(problem, out, control); });
@@ -248,9 +249,9 @@ PYBIND11_MODULE(_cpu, m) {
         "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a, "progress"_a,
         "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "(stored values, rows of y): nearest row of y for each row of x.");
+        "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "(stored value, i, j): the closest two rows.");
+        "simd"_a, "eager"_a, "(stored value, i, j): the closest two rows.");
   m.def("pairwise", &pairwise, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "Stored values of all pairs.");
 }

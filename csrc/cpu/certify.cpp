@@ -5,6 +5,7 @@
 // new ones even when it has fallen below the threshold, for a lower value keeps it off later lists too.
 
 #include <algorithm>
+#include <limits>
 
 #include "core/tuning.h"
 #include "cpu/select.h"
@@ -38,14 +39,31 @@ void look(SelectState& state, Index i, const Cells::List& list, Index from, Coun
     const Index batch = std::min(kBatch, count - place);
     codes.kernels().dots(codes.codes(i), list.codes.data() + place * codes.padded(), batch, codes.padded(),
                          dots);
-    for (Index b = 0; b < batch; ++b) {
+    const auto refine = [&](Index b) {
       if (!pair_survives(dots[b], point, bias, list.numbers[at(place + b)])) {
-        continue;
+        return;
       }
       ++counts.refined;
       if (state.improve(i, list.picks[at(place + b)])) {
         ++counts.improved;
         bias = codes.bound().point_bias(squared_norm, state.screened_value(value));
+      }
+    };
+    // The likely nearest first: its value keeps most others from refinement.
+    Index likely = 0;
+    float most = -std::numeric_limits<float>::infinity();
+    for (Index b = 0; b < batch; ++b) {
+      const PickCode& pick = list.numbers[at(place + b)];
+      const float closeness = static_cast<float>(dots[b]) * (point.scale * pick.scale) - pick.bias;
+      if (closeness > most) {
+        most = closeness;
+        likely = b;
+      }
+    }
+    refine(likely);
+    for (Index b = 0; b < batch; ++b) {
+      if (b != likely) {
+        refine(b);
       }
     }
   }

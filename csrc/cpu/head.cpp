@@ -178,92 +178,107 @@ Head::Head(const Points& points, const Basis& basis, Index columns)
   rows_.map_rows(points.size());
 }
 
-void Head::code_group(std::span<const std::byte* const> rows, std::span<const double> self_dots,
-                      std::span<std::int8_t* const> codes, std::span<RowCode* const> numbers,
-                      Workspace& workspace) const {
+void Head::code_group(std::span<const Item> items, Workspace& workspace) const {
   const Frame& frame = points_->frame();
   const Index lanes = frame.lanes();
   const Index tile_picks = frame.tile_picks();
-  frame.pack_group(rows, self_dots, workspace.panel.data(), workspace.scratch, workspace.norms.data());
+  std::array<const std::byte*, kMaxLanes> rows{};
+  std::array<double, kMaxLanes> self_dots{};
+  for (std::size_t l = 0; l < items.size(); ++l) {
+    rows[l] = items[l].row;
+    self_dots[l] = items[l].self_dot;
+  }
+  frame.pack_group(std::span(rows).first(items.size()), std::span(self_dots).first(items.size()),
+                   workspace.panel.data(), workspace.scratch, workspace.norms.data());
   for (Index t = 0; t < basis_.tiles(); ++t) {
     frame.screen().product_tile(workspace.panel.data(), basis_.tile(t), frame.dimension(),
                                 workspace.sums.data());
     for (Index p = 0; p < std::min(tile_picks, columns() - t * tile_picks); ++p) {
-      for (Index l = 0; l < static_cast<Index>(rows.size()); ++l) {
+      for (Index l = 0; l < static_cast<Index>(items.size()); ++l) {
         workspace.rotated[at(l * columns() + t * tile_picks + p)] = workspace.sums[at(p * lanes + l)];
       }
     }
   }
-  for (std::size_t l = 0; l < rows.size(); ++l) {
+  for (std::size_t l = 0; l < items.size(); ++l) {
     const float* head = workspace.rotated.data() + static_cast<Index>(l) * columns();
-    frame.code().encode(head, columns(), rows_.padded(), codes[l], numbers[l]);
+    RowCode& numbers = *items[l].numbers;
+    frame.code().encode(head, columns(), rows_.padded(), items[l].codes, &numbers);
     const double squared_norm = workspace.norms[l];
     const double error = rotation_error_ * std::sqrt(squared_norm) + 0x1p-126;
     const double head_norm = std::max(0.0, std::sqrt(dot(head, head, columns())) * (1.0 - 0x1p-40) - error);
     const double tail = squared_norm * (1.0 + 0x1p-40) - (1.0 - basis_error_) * head_norm * head_norm;
-    numbers[l]->residual = round_up(static_cast<double>(numbers[l]->residual) + error);
-    numbers[l]->tail = round_up(std::sqrt(std::max(tail, 0.0)));
-    numbers[l]->squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
+    numbers.residual = round_up(static_cast<double>(numbers.residual) + error);
+    numbers.tail = round_up(std::sqrt(std::max(tail, 0.0)));
+    numbers.squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
   }
+}
+
+void Head::code_items(std::span<const Item> items, ThreadTeam& team, Control& control) const {
+  const Index lanes = points_->frame().lanes();
+  constexpr Index kGroups = 8;
+  team.for_each(static_cast<Index>(items.size()), lanes * kGroups, control, [&](int, Index begin, Index end) {
+    Workspace workspace(points_->frame(), columns());
+    for (Index first = begin; first < end; first += lanes) {
+      code_group(items.subspan(at(first), at(std::min(lanes, end - first))), workspace);
+    }
+  });
+  control.throw_if_stopped();
 }
 
 void Head::ensure(std::span<const Index> rows, ThreadTeam& team, Control& control) {
   std::vector<Index> missing;
   std::ranges::copy_if(rows, std::back_inserter(missing), [&](Index i) { return !rows_.has(i); });
   const Index first = rows_.size();
-  const auto count = static_cast<Index>(missing.size());
-  rows_.grow(count);
-  const Index lanes = points_->frame().lanes();
-  team.for_each(count, lanes * 8, control, [&](int, Index begin, Index end) {
-    Workspace workspace(points_->frame(), columns());
-    for (Index m0 = begin; m0 < end; m0 += lanes) {
-      const Index part = std::min(lanes, end - m0);
-      std::array<const std::byte*, kMaxLanes> pointers{};
-      std::array<double, kMaxLanes> self_dots{};
-      std::array<std::int8_t*, kMaxLanes> codes{};
-      std::array<RowCode*, kMaxLanes> numbers{};
-      for (std::size_t l = 0; l < at(part); ++l) {
-        const Index m = m0 + static_cast<Index>(l);
-        pointers[l] = points_->row(missing[at(m)]);
-        self_dots[l] = points_->self_dot(missing[at(m)]);
-        codes[l] = rows_.entry_codes(first + m);
-        numbers[l] = &rows_.entry_numbers(first + m);
-      }
-      code_group(std::span(pointers).first(at(part)), std::span(self_dots).first(at(part)),
-                 std::span(codes).first(at(part)), std::span(numbers).first(at(part)), workspace);
-    }
-  });
-  // Only now: a stopped run must not take rows for coded that are not.
-  control.throw_if_stopped();
-  for (Index m = 0; m < count; ++m) {
-    rows_.map(missing[at(m)], first + m);
+  rows_.grow(static_cast<Index>(missing.size()));
+  std::vector<Item> items;
+  items.reserve(missing.size());
+  for (const Index i : missing) {
+    const Index entry = first + static_cast<Index>(items.size());
+    items.push_back({points_->row(i), points_->self_dot(i), rows_.entry_codes(entry),
+                     &rows_.entry_numbers(entry)});
+  }
+  code_items(items, team, control);
+  for (std::size_t m = 0; m < missing.size(); ++m) {
+    rows_.map(missing[m], first + static_cast<Index>(m));
   }
 }
 
-void Head::append_picks(const PickList& picks) {
-  if (tiles_.size() == picks.size()) {
-    return;
-  }
-  Workspace workspace(points_->frame(), columns());
-  std::vector<std::int8_t> codes(at(rows_.padded()));
-  for (Index p = tiles_.size(); p < picks.size(); ++p) {
-    const Index source = picks.source(p);
-    if (source >= 0 && rows_.has(source)) {
-      tiles_.append(rows_.codes(source), pick_code(rows_.numbers(source), rows_.bound()));
-      continue;
+void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& control) {
+  // In parts, so that what is coded here and not in rows_ takes little room.
+  constexpr Index kPart = 4096;
+  while (tiles_.size() < picks.size()) {
+    const Index begin = tiles_.size();
+    const Index end = std::min(begin + kPart, picks.size());
+    const auto known = [&](Index p) { return picks.source(p) >= 0 && rows_.has(picks.source(p)); };
+    std::vector<Index> missing;
+    for (Index p = begin; p < end; ++p) {
+      if (!known(p)) {
+        missing.push_back(p);
+      }
     }
-    RowCode numbers;
-    const std::byte* row = picks.row(p);
-    const double self_dot = picks.self_dot(p);
-    std::int8_t* out = codes.data();
-    RowCode* number = &numbers;
-    code_group({&row, 1}, {&self_dot, 1}, {&out, 1}, {&number, 1}, workspace);
-    tiles_.append(codes.data(), pick_code(numbers, rows_.bound()));
+    std::vector<std::int8_t> codes(missing.size() * at(rows_.padded()));
+    std::vector<RowCode> numbers(missing.size());
+    std::vector<Item> items;
+    for (std::size_t m = 0; m < missing.size(); ++m) {
+      items.push_back({picks.row(missing[m]), picks.self_dot(missing[m]),
+                       codes.data() + static_cast<Index>(m) * rows_.padded(), &numbers[m]});
+    }
+    code_items(items, team, control);
+    std::size_t next = 0;
+    for (Index p = begin; p < end; ++p) {
+      if (known(p)) {
+        tiles_.append(rows_.codes(picks.source(p)),
+                      pick_code(rows_.numbers(picks.source(p)), rows_.bound()));
+      } else {
+        tiles_.append(items[next].codes, pick_code(*items[next].numbers, rows_.bound()));
+        ++next;
+      }
+    }
   }
 }
 
 std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                double value, double worth) {
+                                std::span<const double> values, double worth) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
   const Index step = std::min<Index>(kCodeColumns, d / 2);
@@ -293,7 +308,6 @@ std::optional<Head> choose_head(const Points& points, const PickList& picks, std
       2 * tuning::kHeadSample, picks.size(), [&](Index i) { return picks.row(i); },
       [&](Index i) { return picks.self_dot(i); }, y_norms);
 
-  const double packed_value = value / frame.bound().value_of_packed(1.0);
   double best_cost = worth * static_cast<double>(d);
   Index best = 0;
   FloatMatrix inner(x.rows, y.rows);
@@ -308,6 +322,8 @@ std::optional<Head> choose_head(const Points& points, const PickList& picks, std
     }
     Index survivors = 0;
     for (Index i = 0; i < x.rows; ++i) {
+      const Index row = listed[at(sampled_row(i, x.rows, static_cast<Index>(listed.size())))];
+      const double packed_value = values[at(row)] / frame.bound().value_of_packed(1.0);
       const double x_tail = std::sqrt(std::max(0.0, x_norms[at(i)] - x_heads[at(i)]));
       for (Index j = 0; j < y.rows; ++j) {
         inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, step));

@@ -44,15 +44,21 @@ class Head {
 
   // Codes the heads of those rows that have none yet.
   void ensure(std::span<const Index> rows, ThreadTeam& team, Control& control);
-  // Brings the tiles up to the pick list, whose rows of the matrix were all ensured.
-  void append_picks(const PickList& picks);
+  // Brings the tiles up to the pick list.
+  void append_picks(const PickList& picks, ThreadTeam& team, Control& control);
 
  private:
   struct Workspace;
-  // Up to one group of packed rows, rotated and coded.
-  void code_group(std::span<const std::byte* const> rows, std::span<const double> self_dots,
-                  std::span<std::int8_t* const> codes, std::span<RowCode* const> numbers,
-                  Workspace& workspace) const;
+  struct Item {
+    const std::byte* row;
+    double self_dot;
+    std::int8_t* codes;
+    RowCode* numbers;
+  };
+  // Up to one group of rows: packed, rotated and coded.
+  void code_group(std::span<const Item> items, Workspace& workspace) const;
+  // Any number of rows, on all threads.
+  void code_items(std::span<const Item> items, ThreadTeam& team, Control& control) const;
 
   const Points* points_;
   FloatTiles basis_;
@@ -62,9 +68,9 @@ class Head {
   CodeTiles tiles_;
 };
 
-// The head for `listed` rows against the picks at stored value `value`, if one brings the cost of screening
-// below `worth` times that of whole rows.
+// The head for `listed` rows, whose values so far are values[row], against the picks, if one brings the cost
+// of screening below `worth` times that of whole rows.
 std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                double value, double worth);
+                                std::span<const double> values, double worth);
 
 }  // namespace farpoint::cpu

@@ -13,15 +13,16 @@ std::size_t at(Index i) {
 
 }  // namespace
 
-void ScreenPlan::before_level(SelectState& state, const Threshold& threshold) {
+void ScreenPlan::before_level(SelectState& state) {
   if (state.codes) {
     drop_what_lets_too_much_through(state);
   } else if (worth_coding(state)) {
     add_codes(state);
+    last_ = state.statistics;
   }
   if (state.codes) {
     add_cells(state);
-    add_head(state, threshold.last.value);
+    add_head(state);
   }
 }
 
@@ -35,8 +36,7 @@ bool ScreenPlan::worth_coding(const SelectState& state) const {
          share_in_vain(state) < schedule_.max_in_vain_at_trial;
 }
 
-// The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
-double ScreenPlan::share_in_vain(const SelectState& state) const {
+double share_in_vain(const SelectState& state) {
   const Points& points = state.points;
   const Frame& frame = points.frame();
   const ScreenBound bound = frame.code_bound(0.0);
@@ -73,22 +73,27 @@ double ScreenPlan::share_in_vain(const SelectState& state) const {
   return static_cast<double>(in_vain) / static_cast<double>(rows * picks);
 }
 
-void ScreenPlan::add_codes(SelectState& state) {
+void add_codes(SelectState& state) {
   const Frame& frame = state.points.frame();
   state.codes.emplace(code_all_rows(state.points, state.team, state.control));
-  state.control.throw_if_stopped();
-  state.anchor_codes.emplace(frame.code(), frame.dimension(), frame.code_bound(0.0));
   // Entry p of anchor_codes is entry p of the pick list, so those before an anchor have room too.
-  std::vector<float> packed;
-  for (Index p = 0; p < state.kept_away; ++p) {
-    if (state.picks.source(p) < 0) {
-      state.anchor_codes->grow(p + 1 - state.anchor_codes->size());
-      state.anchor_codes->entry_numbers(p) = code_row(frame, state.picks.row(p), state.picks.self_dot(p),
-                                                      packed, state.anchor_codes->entry_codes(p));
-    }
+  CodedRows& anchors = state.anchor_codes.emplace(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  Index last = state.kept_away - 1;
+  while (last >= 0 && state.picks.source(last) >= 0) {
+    --last;
   }
+  anchors.grow(last + 1);
+  state.team.for_each(last + 1, tuning::kRowsPerTask, state.control, [&](int, Index begin, Index end) {
+    std::vector<float> packed;
+    for (Index p = begin; p < end; ++p) {
+      if (state.picks.source(p) < 0) {
+        anchors.entry_numbers(p) = code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed,
+                                            anchors.entry_codes(p));
+      }
+    }
+  });
+  state.control.throw_if_stopped();
   state.float_tiles.reset();
-  last_ = state.statistics;
 }
 
 void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
@@ -128,7 +133,7 @@ void ScreenPlan::add_cells(SelectState& state) {
   state.control.throw_if_stopped();
 }
 
-void ScreenPlan::add_head(SelectState& state, double value) {
+void ScreenPlan::add_head(SelectState& state) {
   const Index picks = state.picks.size();
   const Index left = state.kept_away + count_ - picks;
   if (!heads_wanted_ || picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) ||
@@ -136,7 +141,7 @@ void ScreenPlan::add_head(SelectState& state, double value) {
     return;
   }
   head_at_ = picks;
-  state.head = choose_head(state.points, state.picks, state.listed, value, schedule_.head_worth);
+  state.head = choose_head(state.points, state.picks, state.listed, state.values, schedule_.head_worth);
   if (!state.head) {
     return;
   }

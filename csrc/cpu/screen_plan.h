@@ -8,26 +8,28 @@
 //   + heads (head.h)          once the pick list is long; chosen anew when it has grown by a factor
 #pragma once
 
-#include "core/threshold.h"
 #include "core/tuning.h"
 #include "cpu/select.h"
 
 namespace farpoint::cpu {
+
+// Codes all rows and all anchors of the pick list.
+void add_codes(SelectState& state);
+// The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
+double share_in_vain(const SelectState& state);
 
 class ScreenPlan {
  public:
   ScreenPlan(Index count, const tuning::Schedule& schedule) : schedule_(schedule), count_(count) {}
 
   // Called with the rows of the level in state.listed.
-  void before_level(SelectState& state, const Threshold& threshold);
+  void before_level(SelectState& state);
 
  private:
   bool worth_coding(const SelectState& state) const;
-  double share_in_vain(const SelectState& state) const;
-  void add_codes(SelectState& state);
   void drop_what_lets_too_much_through(SelectState& state);
   void add_cells(SelectState& state);
-  void add_head(SelectState& state, double value);
+  void add_head(SelectState& state);
 
   tuning::Schedule schedule_;
   Index count_;

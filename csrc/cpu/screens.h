@@ -81,7 +81,7 @@ class CodeScreen {
 
   explicit CodeScreen(SelectState& state) : state_(&state), rows_(&*state.codes), heads_(state.head) {
     if (heads_) {
-      state.head->append_picks(state.picks);
+      state.head->append_picks(state.picks, state.team, state.control);
       rows_ = &state.head->rows();
       tiles_ = &state.head->tiles();
       return;

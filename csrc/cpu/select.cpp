@@ -112,7 +112,7 @@ class CpuStages final : public Stages {
   }
 
   void certify(const Threshold& threshold) override {
-    plan_.before_level(state_, threshold);
+    plan_.before_level(state_);
     if (state_.cells) {
       cpu::certify(state_, threshold);
     }

@@ -42,6 +42,10 @@ def simd_level() -> str:
     return str(_extension().simd_level(os.environ.get(SIMD_VARIABLE, "")))
 
 
+def _eager() -> bool:
+    return bool(os.environ.get(EAGER_VARIABLE))
+
+
 def _raw(matrix: Matrix) -> Matrix:
     # The buffer protocol has no bfloat16; the bits travel as integers.
     return matrix.view(np.uint16) if matrix.dtype.name == "bfloat16" else matrix
@@ -94,7 +98,7 @@ class CpuBackend:
             assign=problem.assign,
             progress=problem.progress,
             simd=simd,
-            eager=bool(os.environ.get(EAGER_VARIABLE)),
+            eager=_eager(),
             **_frame_arguments(problem.frame),
         )
         pairs = max(1, len(problem.points) * max(1, len(raw["indices"])))
@@ -125,6 +129,7 @@ class CpuBackend:
             x=_raw(problem.x),
             y=_raw(problem.y),
             simd=simd_level(),
+            eager=_eager(),
             **_frame_arguments(problem.frame),
         )
         return values, indices
@@ -132,7 +137,7 @@ class CpuBackend:
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
         value, i, j = _extension().closest_pair(
-            x=_raw(problem.x), simd=simd_level(), **_frame_arguments(problem.frame)
+            x=_raw(problem.x), simd=simd_level(), eager=_eager(), **_frame_arguments(problem.frame)
         )
         return value, i, j
 
