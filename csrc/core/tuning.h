@@ -85,11 +85,15 @@ inline constexpr double kHeadSlack = 0.02;
 inline constexpr Index kChunkRows = 4096;
 
 // Rows read to find the centre. Any centre is right; a better one makes the screen finer.
-inline constexpr Index kCentreSample = 4096;
+inline constexpr Index kCentreSample = 1024;
 
 // Below this many multiply-adds (n d k) one thread is faster than several: starting and joining
 // threads costs tens of microseconds.
-inline constexpr double kWorkPerThread = 4e6;
+inline constexpr double kWorkPerThread = 2e7;
+
+// A thread takes part in the pick loop from so many bytes of candidates on: they are read once a pick, at
+// some 30 bytes a cycle, and a pick of several threads costs a barrier of 0.2 to 0.5 microseconds.
+inline constexpr Index kPickBytesPerThread = Index{256} << 10;
 
 // Rows a task when all rows are visited once (finite check, first distances).
 inline constexpr Index kRowsPerTask = 1024;

@@ -132,7 +132,8 @@ void keep_first(SelectState& state, Threshold& threshold, Index capacity) {
 }
 
 template <class Screen>
-void run(SelectState& state, const Screen& screen, const Threshold& threshold) {
+void run(SelectState& state, const Screen& screen, const Threshold& threshold,
+         std::vector<Index>& candidates) {
   const auto listed = static_cast<Index>(state.listed.size());
   order_by_progress(state, screen.tile_picks());
 
@@ -156,7 +157,6 @@ void run(SelectState& state, const Screen& screen, const Threshold& threshold) {
                       });
   state.control.throw_if_stopped();
 
-  std::vector<Index> candidates;
   for (const auto& worker : workers) {
     candidates.insert(candidates.end(), worker.candidates.begin(), worker.candidates.end());
     state.statistics.pairs_screened += worker.screened;
@@ -164,20 +164,31 @@ void run(SelectState& state, const Screen& screen, const Threshold& threshold) {
     state.statistics.pairs_refined += worker.refined;
     state.statistics.pairs_improved += worker.improved;
   }
-  state.listed.swap(candidates);
 }
 
 }  // namespace
 
 Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
-  if (state.codes) {
-    if (state.head) {
-      state.head->ensure(state.listed, state.team, state.control);
-    }
-    run(state, CodeScreen(state), threshold);
-  } else {
-    run(state, FloatScreen(state), threshold);
+  if (state.head) {
+    state.head->ensure(state.listed, state.team, state.control);
   }
+  // Rows that have seen every pick are candidates as they are.
+  std::vector<Index> candidates;
+  std::erase_if(state.listed, [&](Index row) {
+    const bool current = state.progress[at(row)] == state.picks.size();
+    if (current) {
+      candidates.push_back(row);
+    }
+    return current;
+  });
+  if (!state.listed.empty()) {
+    if (state.codes) {
+      run(state, CodeScreen(state), threshold, candidates);
+    } else {
+      run(state, FloatScreen(state), threshold, candidates);
+    }
+  }
+  state.listed.swap(candidates);
   if (static_cast<Index>(state.listed.size()) > capacity) {
     keep_first(state, threshold, capacity);
   }

@@ -62,9 +62,12 @@ void CodeTiles::append(const std::int8_t* codes, const PickCode& pick) {
   const Index place = size_ % kCodeTilePicks;
   if (place == 0) {
     if (tile % kSlabTiles == 0) {
-      // Value-initialised: the unused places of a tile are zero rows.
-      slabs_.push_back(std::make_unique<std::int8_t[]>(at(kSlabTiles * kCodeTilePicks * padded_)));
+      slabs_.push_back(
+          std::make_unique_for_overwrite<std::int8_t[]>(at(kSlabTiles * kCodeTilePicks * padded_)));
     }
+    // The unused places of a tile are zero rows.
+    std::memset(slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_), 0,
+                at(kCodeTilePicks * padded_));
     PickCode unused;
     unused.bias = std::numeric_limits<float>::infinity();
     picks_.resize(picks_.size() + at(kCodeTilePicks), unused);

@@ -200,15 +200,15 @@ class PickLoop {
         result_(result),
         first_position_(static_cast<Index>(result.indices.size())),
         first_place_(state.picks.size()),
-        shares_(at(state.team.size())),
-        reports_(at(state.team.size())),
-        barrier_(state.team.size()) {}
+        shares_(at(useful_shares(state, screen))),
+        reports_(shares_.size()),
+        barrier_(static_cast<int>(shares_.size())) {}
 
   PickEnd run() {
     // Everything that a thread can fail to get is got before the rounds: a thread that left the rounds
     // alone would leave the others at the barrier.
-    state_.team.run([this](int thread) { make_share(thread); });
-    state_.team.run([this](int thread) { run_rounds(thread); });
+    run_on_shares([this](int thread) { make_share(thread); });
+    run_on_shares([this](int thread) { run_rounds(thread); });
     if (failure_) {
       std::rethrow_exception(failure_);
     }
@@ -222,6 +222,25 @@ class PickLoop {
   }
 
  private:
+  // Sharing a pick among threads costs a barrier: worth it from some work on.
+  static Index useful_shares(const SelectState& state, const Screen& screen) {
+    const Index bytes = static_cast<Index>(state.listed.size()) * screen.row_bytes();
+    return std::clamp<Index>(bytes / tuning::kPickBytesPerThread, 1, state.team.size());
+  }
+
+  template <class Job>
+  void run_on_shares(const Job& job) {
+    if (shares_.size() == 1) {
+      job(0);
+      return;
+    }
+    state_.team.run([&](int thread) {
+      if (at(thread) < shares_.size()) {
+        job(thread);
+      }
+    });
+  }
+
   void make_share(int thread) {
     const auto threads = static_cast<Index>(shares_.size());
     const Index lanes = screen_.lanes();

@@ -19,9 +19,11 @@ void FloatTiles::append(const float* row, float bias) {
   const Index place = size_ % tile_picks_;
   if (place == 0) {
     if (tile % tiles_per_slab_ == 0) {
-      // Value-initialised: the unused places of a tile are zero rows.
-      slabs_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
+      slabs_.push_back(std::make_unique_for_overwrite<float[]>(
+          static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
     }
+    // The unused places of a tile are zero rows.
+    std::fill_n(slabs_.back().get() + tile % tiles_per_slab_ * tile_floats_, tile_floats_, 0.0F);
     bias_.resize(bias_.size() + static_cast<std::size_t>(tile_picks_),
                  std::numeric_limits<float>::infinity());
   }

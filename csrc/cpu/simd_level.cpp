@@ -90,19 +90,23 @@ bool simd_level_supported(SimdLevel level) {
 #endif
 }
 
-std::vector<SimdLevel> usable_simd_levels() {
-  std::vector<SimdLevel> levels;
-  for (int i = 0; i < kSimdLevels; ++i) {
-    const auto level = static_cast<SimdLevel>(i);
-    if (simd_level_compiled(level) && simd_level_supported(level)) {
-      levels.push_back(level);
+const std::vector<SimdLevel>& usable_simd_levels() {
+  // Asking the processor takes microseconds, and small calls are not much longer.
+  static const std::vector<SimdLevel> levels = [] {
+    std::vector<SimdLevel> found;
+    for (int i = 0; i < kSimdLevels; ++i) {
+      const auto level = static_cast<SimdLevel>(i);
+      if (simd_level_compiled(level) && simd_level_supported(level)) {
+        found.push_back(level);
+      }
     }
-  }
+    return found;
+  }();
   return levels;
 }
 
 SimdLevel choose_simd_level(const std::string& name) {
-  const auto usable = usable_simd_levels();
+  const auto& usable = usable_simd_levels();
   if (name.empty()) {
     return usable.back();
   }
