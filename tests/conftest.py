@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,14 @@ class Engine:
     def arguments(self) -> dict[str, Any]:
         return {"backend": self.backend, "threads": self.threads}
 
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Set the environment; for tests that cannot use the fixture, such as Hypothesis's."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(SIMD_VARIABLE, self.simd)
+            patch.setenv(EAGER_VARIABLE, "1" if self.eager else "")
+            yield
+
 
 def _engines() -> list[Engine]:
     found = []
@@ -48,15 +57,21 @@ def _engines() -> list[Engine]:
 
 
 ENGINES = _engines()
+EVERY_ENGINE = [*ENGINES, Engine("reference")]
+
+every_engine = pytest.mark.parametrize("engine", EVERY_ENGINE, ids=str)
+
+
+def pytest_report_header() -> str:
+    return "engines: " + ", ".join(map(str, EVERY_ENGINE))
 
 
 @pytest.fixture(params=ENGINES, ids=str)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Every engine but the reference, active for the test."""
     chosen: Engine = request.param
-    monkeypatch.setenv(SIMD_VARIABLE, chosen.simd)
-    monkeypatch.setenv(EAGER_VARIABLE, "1" if chosen.eager else "")
-    return chosen
+    with chosen.active():
+        yield chosen
 
 
 def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> None:
