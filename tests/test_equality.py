@@ -185,6 +185,30 @@ def test_min_distance_can_refuse_every_pick(check):
     assert (s.labels == -1).all()
 
 
+def test_min_distance_selects_nothing_where_everything_is_selected(check):
+    s = check(normal(12, 3), min_distance=0.5, selected=np.arange(12), assign=True)
+    assert len(s) == 0
+    assert s.covering_radius == 0
+
+
+def test_a_fraction_takes_at_most_what_is_left(check):
+    assert len(check(normal(20, 3), 0.5, selected=np.arange(15))) == 5
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
+def test_distances_that_float64_does_not_hold(check, engine, metric):
+    """In order all the same, and without a warning; infinite where they cannot be said."""
+    X = np.array([[0.0, 0.0], [1.7e308, -1.7e308], [-1.7e308, 1.7e308], [1e300, 1.0], [1e300, 5e153]])
+    s = check(X, 5, metric=metric, assign=True)
+    assert s.indices.tolist() == [0, 1, 2, 3, 4]
+    assert (s.radii[:3] == np.inf).all()
+    assert s.radii[3] == (1e300 if metric == "euclidean" else np.inf)
+    assert len(check(X, min_distance=np.inf, metric=metric)) == 1
+    pair = farpoint.h_min(X, metric=metric, **engine.arguments)
+    assert (pair.i, pair.j) == (3, 4)
+    assert farpoint.pairwise_distances(X, metric=metric, **engine.arguments)[1, 2] == np.inf
+
+
 @pytest.mark.parametrize("k, expected", [(0.1, 21), (0.5, 104), (1.0, 207), (0.001, 1), (207, 207)])
 def test_fractions(check, k, expected):
     assert len(check(normal(207, 5), k)) == expected
@@ -323,12 +347,11 @@ class TestDistances:
         X = normal(9001, 6).astype(np.float32)
         X[8999] = X[17] + np.float32(1e-4)
         X[4500] = X[4101] + np.float32(1e-4)
-        found = farpoint.h_min(X, **engine.arguments)
-        squares = ((X[:, None, 0] - X[None, :, 0]) ** 2 < 1e-5).nonzero()
-        near = [(i, j) for i, j in zip(*squares, strict=True) if i < j]
-        distances = [farpoint.pairwise_distances(X[i : i + 1], X[j : j + 1])[0, 0] for i, j in near]
+        pairs = [(17, 8999), (4101, 4500)]
+        distances = [farpoint.pairwise_distances(X[[i]], X[[j]], backend="reference")[0, 0] for i, j in pairs]
+        assert max(distances) < 3e-4  # and no others: the next pair is hundreds of times as far
         best = int(np.argmin(distances))
-        assert found == (distances[best], *near[best])
+        assert farpoint.h_min(X, **engine.arguments) == (distances[best], *pairs[best])
 
     def test_out(self, engine):
         X, Y = normal(70, 9), normal(50, 9, seed=2)

@@ -40,6 +40,9 @@ def folder(tmp_path):
     write_arrow(tmp_path / "stream.arrow", table, pa.ipc.new_stream)
     two = table.append_column("other", lists(X[:, :3].copy()))
     pq.write_table(two, tmp_path / "two.parquet")
+    tensors = pa.table({"t": pa.FixedShapeTensorArray.from_numpy_ndarray(X)})
+    pq.write_table(tensors, tmp_path / "tensors.parquet")
+    write_arrow(tmp_path / "tensors.arrow", tensors)
     safetensors.numpy.save_file({"e": X}, tmp_path / "x.safetensors")
     safetensors.numpy.save_file({"e": X, "f": X[:3]}, tmp_path / "two.safetensors")
     return tmp_path
@@ -57,6 +60,8 @@ def folder(tmp_path):
         ("x.arrow", {}),
         ("x.feather", {}),
         ("stream.arrow", {}),
+        ("tensors.parquet", {}),
+        ("tensors.arrow", {}),
         ("x.safetensors", {}),
         ("two.safetensors", {"key": "e"}),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import doctest
 import importlib
 import inspect
@@ -149,6 +150,7 @@ def test_a_broken_extension_raises():
     )
     assert found.stdout.startswith("raised undefined symbol"), found.stdout + found.stderr
     assert "cpu        no   ImportError: undefined symbol" in found.stdout
+    assert "auto      None: cpu: ImportError: undefined symbol" in found.stdout
 
 
 def test_layers_point_downwards():
@@ -206,12 +208,56 @@ def test_show_config(capsys):
 
 
 def test_the_feature_table_in_the_docs_is_what_backends_say():
-    text = (ROOT / "docs" / "backends.md").read_text()
-    for name, backend in BACKENDS.items():
-        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
-        for word in (
-            *backend.capabilities.metrics,
-            *backend.capabilities.dtypes,
-            *backend.capabilities.devices,
-        ):
-            assert word in row, f"{word} is missing from the row of {name}"
+    lines = (ROOT / "docs" / "backends.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert rows[0][:4] == ["backend", "metrics", "dtypes", "devices"]
+    table = {row[0]: [set(cell.split(", ")) for cell in row[1:4]] for row in rows[2:]}
+    assert table == {
+        f"`{name}`": [set(can.metrics), set(can.dtypes), set(can.devices)]
+        for name, can in ((name, backend.capabilities) for name, backend in BACKENDS.items())
+    }
+    assert list(table) == [f"`{name}`" for name in BACKENDS]
+
+
+class Narrow:
+    """A backend that supports something else."""
+
+    def __init__(self, name, **can):
+        self.name = name
+        self.capabilities = dataclasses.replace(BACKENDS["numba"].capabilities, **can)
+
+    def unavailable(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    "can, message",
+    [
+        ({"metrics": frozenset({"cosine"})}, "does not support metric 'euclidean'; it supports cosine"),
+        ({"dtypes": frozenset({"int8"})}, "does not support dtype 'float32'; it supports int8"),
+        ({"devices": frozenset({"tpu"})}, "does not support device 'cpu'; it supports tpu"),
+    ],
+)
+def test_auto_passes_over_what_does_not_support_the_call(monkeypatch, can, message):
+    monkeypatch.setattr(farpoint.backends, "AUTOMATIC", ("narrow", "numba"))
+    monkeypatch.setitem(BACKENDS, "narrow", Narrow("narrow", **can))
+    X = np.eye(5, dtype=np.float32)
+    assert farpoint.select(X, 3).info["backend"] == "numba"
+    with pytest.raises(ValueError, match=f"backend 'narrow' {message}"):
+        farpoint.backends.choose_backend("narrow", "euclidean", "float32")
+    monkeypatch.setattr(farpoint.backends, "AUTOMATIC", ("narrow",))
+    with pytest.raises(RuntimeError, match=f"narrow: {message}"):
+        farpoint.select(X, 3)
+
+
+def test_messages_about_dtypes_and_devices_follow_the_backends(monkeypatch):
+    wide = Narrow("wide", dtypes=frozenset({"int4"}), devices=frozenset({"tpu"}))
+    monkeypatch.setitem(BACKENDS, "wide", wide)
+    with pytest.raises(TypeError, match="bfloat16, float16, float32, float64, int4, int8, uint8"):
+        farpoint.select(np.zeros((2, 2), dtype=complex), 1)
+
+    class OnGpu:
+        __cuda_array_interface__: dict[str, object] = {}
+
+    with pytest.raises(TypeError, match="on device cuda; backends of this version read cpu, tpu; copy"):
+        farpoint.select(OnGpu(), 1)
