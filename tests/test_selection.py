@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 import zipfile
 
 import numpy as np
 import pytest
 
 import farpoint
+from tests.conftest import every_engine
 
 X = np.random.default_rng(3).standard_normal((80, 5)).astype(np.float32)
 
@@ -27,9 +30,22 @@ def test_what_it_says(selection):
     assert selection.covering_radius == farpoint.select(X, 26).radii[25]
     assert len(selection) == 25
     assert "k=25" in repr(selection)
-    for key in ("backend", "threads", "seconds", "version", "fraction_evaluated"):
-        assert key in selection.info
     np.testing.assert_array_equal(selection.labels[selection.indices], np.arange(25))
+
+
+@every_engine
+def test_info_has_the_same_keys_for_every_engine(engine):
+    with engine.active():
+        for options in ({}, {"selected": range(60)}, {"anchors": X[:70] + 1}):
+            info = farpoint.select(X, 5, **options, **engine.arguments).info
+            assert info["backend"] == engine.backend
+            assert info["simd"] == (engine.simd or None)
+            assert info["threads"] == engine.threads
+            assert (info["n"], info["d"], info["dtype"]) == (80, 5, "float32")
+            assert info["version"] == farpoint.__version__
+            assert info["seconds"] > 0
+            # Rows kept away from are looked at too.
+            assert 0 < info["fraction_evaluated"] <= 1
 
 
 def test_one_pick_has_no_neighbour():
@@ -43,6 +59,24 @@ def test_arrays_are_read_only(selection):
     for array in (selection.indices, selection.radii, selection.labels, selection.distances):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
+
+
+@pytest.mark.parametrize("copied", [lambda s: pickle.loads(pickle.dumps(s)), copy.deepcopy, copy.copy])
+def test_copies_are_read_only_too(selection, copied):
+    again = copied(selection)
+    np.testing.assert_array_equal(again.indices, selection.indices)
+    assert again.info == selection.info
+    test_arrays_are_read_only(again)
+
+
+def test_the_arrays_of_a_caller_stay_writeable():
+    indices, radii = np.array([3, 1]), np.array([np.inf, 2.0])
+    s = farpoint.Selection(indices=indices, radii=radii, covering_radius=1.0)
+    assert np.shares_memory(s.indices, indices)
+    assert indices.flags.writeable
+    assert radii.flags.writeable
+    assert not s.indices.flags.writeable
+    assert not s.radii.flags.writeable
 
 
 @pytest.mark.parametrize("t", [0, -1, 26, 2.0, True, "3"])
@@ -103,10 +137,30 @@ def test_load_refuses_what_is_not_a_selection(tmp_path, selection):
         "radii": arrays["radii"][::-1],
         "indices": np.zeros_like(arrays["indices"]),
         "info": np.array("[1]"),
+        "covering_radius": np.array(np.nan),
+        "labels": arrays["labels"][:-1],
+        "distances": arrays["distances"][:, None],
     }.items():
         np.savez(bad, **{**arrays, name: value})
         with pytest.raises(ValueError, match="is not a saved selection"):
             farpoint.Selection.load(bad)
+    for changed in (
+        {"covering_radius": np.array(-1.0)},
+        {"covering_radius": arrays["radii"][1]},
+        {"covering_radius": arrays["radii"]},
+        {"labels": arrays["labels"].astype(np.int32)},
+        {"labels": arrays["labels"] + 1},
+        {"labels": arrays["labels"] - 2},
+        {"distances": -arrays["distances"]},
+        {"distances": arrays["distances"] * np.nan},
+        {"labels": arrays["labels"][None], "distances": arrays["distances"][None]},
+    ):
+        np.savez(bad, **{**arrays, **changed})
+        with pytest.raises(ValueError, match="is not a saved selection"):
+            farpoint.Selection.load(bad)
+    np.savez(bad, **{name: array for name, array in arrays.items() if name != "labels"})
+    with pytest.raises(ValueError, match="labels and distances differ"):
+        farpoint.Selection.load(bad)
     np.savez(bad, **{**arrays, "indices": np.array([{"a": 1}], dtype=object)})
     with pytest.raises(ValueError, match="is not a saved selection"):
         farpoint.Selection.load(bad)

@@ -332,7 +332,7 @@ class _Selector:
             next_value=next_value,
             labels=self.labels if problem.assign else None,
             label_values=self.values if problem.assign else None,
-            statistics={"batches": self.batches, "fraction_evaluated": 1.0},
+            statistics={"batches": self.batches},
         )
 
     def _rows(self, rows: IndexArray) -> _Side:
