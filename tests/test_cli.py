@@ -132,7 +132,14 @@ def test_version_and_help(capsys):
         (["fly"], "invalid choice: 'fly'"),
         (["select", "x.npy"], "give k (how many rows)"),
         (["select", "none.npy", "-k", "3"], "none.npy: no such file"),
-        (["select", "x.npy", "-k", "three"], "invalid _count value: 'three'"),
+        (
+            ["select", "x.npy", "-k", "three"],
+            "argument -k: must be a count such as 500 or a fraction such as 0.1, not 'three'",
+        ),
+        (
+            ["select", "x.npy", "-k", "3", "--start", "foo"],
+            "must be a row number, center or random, not 'foo'",
+        ),
         (["select", "x.npy", "-k", "0"], "k must be at least 1"),
         (["select", "x.npy", "-k", "301"], "k = 301 is more than the 300 rows"),
         (["select", "x.npy", "-k", "1.5"], "a float k is a fraction"),
@@ -142,18 +149,23 @@ def test_version_and_help(capsys):
         (["select", "x.npy", "-k", "3", "-o", "."], "unknown suffix"),
         (["select", "x.npy", "-k", "3", "--selected", "none.txt"], "none.txt: no such file"),
         (["select", "x.npy", "-k", "3", "--selected", "words.txt"], "words.txt must hold row numbers"),
-        (["select", "x.npy", "-k", "3", "--selected", "x.npy"], "selected must be integers"),
-        (["select", "x.npy", "-k", "3", "--anchors", "rows.npy"], "anchors must be 2-D"),
+        (["select", "x.npy", "-k", "3", "--selected", "x.npy"], "x.npy must be integers (row numbers)"),
+        (["select", "x.npy", "-k", "3", "--anchors", "rows.npy"], "rows.npy must be 2-D"),
         (["select", "x.npy", "-k", "3", "--threads", "0"], "threads must be at least 1"),
         (["select", "x.npy", "-k", "3", "--start", "-4"], "start = -4 is not a row"),
-        (["select", "nan.npy", "-k", "3"], "row 2, column 1 is nan"),
-        (["select", "flat.npy", "-k", "3"], "must be 2-D"),
+        (["select", "nan.npy", "-k", "3"], "nan.npy must be finite: row 2, column 1 is nan"),
+        (["select", "flat.npy", "-k", "3"], "flat.npy must be 2-D"),
+        (["hmin", "flat.npy"], "flat.npy must be 2-D"),
+        (["select", "complex.npy", "-k", "3"], "complex.npy has dtype complex64; supported are"),
+        (["select", "x.npy", "-k", "3", "--anchors", "wide.npy"], "wide.npy has 16 columns where"),
+        (["select", "x.npy", "-k", "3", "-o", "/proc/out.npy"], "/proc/out.npy cannot be written: "),
+        (["demo", "-o", "/proc/out/demo"], "/proc/out/demo cannot be written: "),
         (["select", "cut.npy", "-k", "3"], "cut.npy"),
         (["select", "objects.npy", "-k", "3"], "not loaded"),
-        (["hmin", "one.npy"], "at least two"),
-        (["hmin", "nan.npy"], "row 2, column 1 is nan"),
+        (["hmin", "one.npy"], "one.npy has one row; a pairwise distance needs at least two"),
+        (["hmin", "nan.npy"], "nan.npy must be finite: row 2, column 1 is nan"),
         (["demo", "-k", "1"], "k must be from 2"),
-        (["demo", "-o", "x.npy"], "x.npy is a file"),
+        (["demo", "-o", "x.npy"], "x.npy is a file; give a folder"),
     ],
     ids=" ".join,
 )
@@ -163,6 +175,8 @@ def test_mistakes_are_one_line_and_write_nothing(folder, capsys, arguments, mess
     np.save(folder / "nan.npy", bad)
     np.save(folder / "flat.npy", X[0])
     np.save(folder / "one.npy", X[:1])
+    np.save(folder / "complex.npy", X.astype(np.complex64))
+    np.save(folder / "wide.npy", np.hstack((X, X)))
     np.save(folder / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes()[:-5])
     (folder / "words.txt").write_text("three\n")
@@ -191,6 +205,19 @@ def test_a_result_that_cannot_be_finished_leaves_the_old_one(folder, capsys, mon
     assert (folder / "out.npy").read_bytes() == before
     assert not list(folder.glob("*.partial"))
     assert not list(folder.glob(".*"))
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.setattr(farpoint, "select", lambda *_, **__: pytest.fail("worked"))
+
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system", "/tmp/x.partial")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    assert main(["select", "x.npy", "-k", "5", "-o", "out.npy"]) == 2
+    assert capsys.readouterr().err == "farpoint: error: out.npy cannot be written: Read-only file system\n"
+    assert main(["demo", "-o", "new"]) == 2
+    assert capsys.readouterr().err == "farpoint: error: new cannot be written: Read-only file system\n"
 
 
 def test_ctrl_c(folder, capsys, monkeypatch):
