@@ -1,9 +1,9 @@
 """The build backend: scikit-build-core, but a wheel without the extension requires Numba.
 
-Where the extension cannot be compiled, scikit-build-core makes a pure-Python wheel of the rest (pyproject.toml).
-Only Numba makes that one fast, so its metadata then require what the extra "numba" names. That is known when
-the wheel is built and not before, so there is no prepare_metadata_for_build_wheel: installers would take what it
-says for the wheel's requirements. Without that hook they build the wheel and read it.
+Where the extension cannot be compiled, scikit-build-core makes a pure-Python wheel of the rest
+(pyproject.toml). Only Numba makes that one fast, so its metadata then require what the extra "numba" names.
+That is known when the wheel is built and not before, so there is no prepare_metadata_for_build_wheel:
+installers would take what it says for the wheel's requirements. Without it they build the wheel and read it.
 """
 
 from __future__ import annotations
