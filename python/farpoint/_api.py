@@ -60,8 +60,8 @@ def select(
     ----------
     X : (n, d) array_like
         One row a point: numpy array or memory map of float16, bfloat16, float32, float64, int8 or uint8 in
-        any memory order, CPU torch tensor, Arrow (fixed-size) list array, anything with an array
-        protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
+        any memory order, CPU torch tensor, Arrow (fixed-size) list or tensor array, anything with an
+        array protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
         integers are converted to a floating type that holds them.
     k : int or float, optional
         How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
