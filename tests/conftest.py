@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
 from farpoint.backends.cpu import EAGER_VARIABLE, SIMD_VARIABLE
+
+Array = npt.NDArray[Any]
+Check = Callable[..., farpoint.Selection]
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "wordnet_minilm_f16.npy"
 
@@ -87,7 +91,7 @@ def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> Non
 
 
 @pytest.fixture
-def check(engine: Engine) -> Callable[..., farpoint.Selection]:
+def check(engine: Engine) -> Check:
     """Select with this engine, compare with the reference, return the selection."""
 
     def run(X: Any, k: int | float | None = None, **options: Any) -> farpoint.Selection:

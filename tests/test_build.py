@@ -65,7 +65,7 @@ def hook(name: str, folder: Path, tree: Path, **environment: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory) -> Path:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of what is tracked, with what lies around in a checkout that was used."""
     folder = Path(tmp_path_factory.mktemp("tree"))
     names = subprocess.run(
@@ -82,7 +82,7 @@ def tree(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sdist(tree, tmp_path_factory) -> Path:
+def sdist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hook("build_sdist", tmp_path_factory.mktemp("sdist"), tree)
 
 
@@ -104,7 +104,7 @@ def install(wheel: Path, folder: Path) -> str:
     return found.stdout.strip()
 
 
-def test_sdist_holds_the_project_and_nothing_else(sdist):
+def test_sdist_holds_the_project_and_nothing_else(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for wanted in (
@@ -121,7 +121,7 @@ def test_sdist_holds_the_project_and_nothing_else(sdist):
     assert not [name for name in names if name.startswith((".venv", "build/", "dist/"))]
 
 
-def test_wheel_from_sdist_in_isolation(sdist, tmp_path):
+def test_wheel_from_sdist_in_isolation(sdist: Path, tmp_path: Path) -> None:
     pip("wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(sdist))
     wheel = next(tmp_path.glob("*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
@@ -149,7 +149,7 @@ def requirements(wheel: Path) -> list[str]:
     return [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
 
 
-def test_without_a_compiler_numba_is_installed_and_computes(sdist, tmp_path):
+def test_without_a_compiler_numba_is_installed_and_computes(sdist: Path, tmp_path: Path) -> None:
     venv.create(tmp_path, with_pip=True)
     python = str(tmp_path / "bin" / "python")
     pip("install", str(sdist), python=python, **NO_COMPILER)
@@ -158,7 +158,7 @@ def test_without_a_compiler_numba_is_installed_and_computes(sdist, tmp_path):
     assert found.stderr.count("compiled extension is not installed; computing with Numba") == 1
 
 
-def test_an_editable_install_without_a_compiler_requires_numba_too(tree, tmp_path):
+def test_an_editable_install_without_a_compiler_requires_numba_too(tree: Path, tmp_path: Path) -> None:
     wheel = hook("build_editable", tmp_path, tree, **NO_COMPILER)
     assert wheel.name.endswith("-none-any.whl")
     assert [text.partition(">")[0] for text in requirements(wheel)] == ["numpy", "numba", "threadpoolctl"]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import every_engine
+from tests.conftest import Array, Engine, every_engine
 
 X = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
 
 
-def with_element(value, row=7, column=2, dtype=np.float32):
+def with_element(value: float, row: int = 7, column: int = 2, dtype: Any = np.float32) -> Array:
     bad = X.astype(dtype)
     bad[row, column] = value
     bad[row + 3, 0] = value
@@ -23,7 +24,7 @@ def with_element(value, row=7, column=2, dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @every_engine
-def test_the_first_bad_element_is_named(engine, value, dtype):
+def test_the_first_bad_element_is_named(engine: Engine, value: float, dtype: Any) -> None:
     message = rf"X must be finite: row 7, column 2 is {value}"
     bad = with_element(value, dtype=dtype)
     with engine.active():
@@ -39,7 +40,7 @@ def test_the_first_bad_element_is_named(engine, value, dtype):
 
 
 @every_engine
-def test_a_bad_element_far_down_is_found(engine):
+def test_a_bad_element_far_down_is_found(engine: Engine) -> None:
     big = np.zeros((300_000, 5), dtype=np.float32)
     big[:, 0] = np.arange(len(big))
     big[[299_999, 123_456, 200_000], 3] = np.nan
@@ -72,7 +73,7 @@ def test_a_bad_element_far_down_is_found(engine):
     ],
     ids=lambda value: str(value)[:25] if not isinstance(value, type) else value.__name__,
 )
-def test_not_a_matrix(bad, error, message):
+def test_not_a_matrix(bad: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         farpoint.select(bad, 1)
 
@@ -139,14 +140,14 @@ def test_not_a_matrix(bad, error, message):
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else None,
 )
 @every_engine
-def test_options(engine, options, error, message):
+def test_options(engine: Engine, options: dict[str, Any], error: type[Exception], message: str) -> None:
     arguments = {"k": 3, **engine.arguments, **options}
     with engine.active(), pytest.raises(error, match=re.escape(message)):
         farpoint.select(X, **arguments)
 
 
 @every_engine
-def test_zero_rows_have_no_cosine_distance(engine):
+def test_zero_rows_have_no_cosine_distance(engine: Engine) -> None:
     bad = X.copy()
     bad[[5, 11]] = 0
     with engine.active():
@@ -157,12 +158,12 @@ def test_zero_rows_have_no_cosine_distance(engine):
         assert len(farpoint.select(bad, 3, **engine.arguments)) == 3
 
 
-def test_opposite_directions_have_no_center():
+def test_opposite_directions_have_no_center() -> None:
     with pytest.raises(ValueError, match="cancel"):
         farpoint.select([[1.0, 0.0], [-1.0, 0.0]], 1, metric="cosine", start="center")
 
 
-def test_anchors_that_the_dtype_cannot_hold():
+def test_anchors_that_the_dtype_cannot_hold() -> None:
     points = np.arange(12, dtype=np.int8).reshape(6, 2)
     with pytest.raises(TypeError, match="cannot hold; convert X to a floating type"):
         farpoint.select(points, 2, anchors=[[0.5, 1.0]])
@@ -171,7 +172,7 @@ def test_anchors_that_the_dtype_cannot_hold():
         farpoint.select(X.astype(np.float16), 2, anchors=[[1e30, 0, 0, 0]])
 
 
-def test_one_row_has_no_closest_pair():
+def test_one_row_has_no_closest_pair() -> None:
     with pytest.raises(ValueError, match="at least two"):
         farpoint.h_min(X[:1])
 
@@ -185,12 +186,12 @@ def test_one_row_has_no_closest_pair():
         (np.broadcast_to(np.zeros(20), (20, 20)), ValueError, "out is read-only"),
     ],
 )
-def test_out(out, error, message):
+def test_out(out: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         farpoint.pairwise_distances(X, out=out)
 
 
-def test_a_simd_level_that_cannot_be_used(monkeypatch):
+def test_a_simd_level_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("farpoint._cpu")
     monkeypatch.setenv("FARPOINT_SIMD", "mmx")
     with pytest.raises(ValueError, match="SIMD level 'mmx' cannot be used here; .*: baseline"):
@@ -206,19 +207,27 @@ def test_a_simd_level_that_cannot_be_used(monkeypatch):
         assert len(farpoint.select(X, 2, backend=backend)) == 2
 
 
-def test_the_extension_checks_what_would_crash():
+def test_the_extension_checks_what_would_crash() -> None:
     """Private, but wrong arguments must not reach memory that is not theirs."""
     _cpu = pytest.importorskip("farpoint._cpu")
     nothing = np.empty(0, dtype=np.int64)
 
-    def run(points=X, first=0, selected=nothing, anchors=None, dtype="float32", **extra):
+    def run(
+        points: Array = X,
+        first: int = 0,
+        selected: Array = nothing,
+        anchors: Array | None = None,
+        dtype: Any = "float32",
+        **extra: Any,
+    ) -> dict[str, Any]:
         arguments = {
             "metric": "squared", "scale": 1.0, "largest": 10.0, "k": 2, "minimum_value": 0.0,
             "assign": False, "threads": 1, "simd": "", "progress": None, **extra,
         }  # fmt: skip
-        return _cpu.select(
+        found: dict[str, Any] = _cpu.select(
             points=points, dtype=dtype, first=first, selected=selected, anchors=anchors, **arguments
         )
+        return found
 
     assert len(run()["indices"]) == 2
     for wrong in (

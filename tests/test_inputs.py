@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -12,42 +13,42 @@ import pytest
 import farpoint
 from farpoint._inputs import as_matrix
 from farpoint.backends import BACKENDS
-from tests.conftest import every_engine
+from tests.conftest import Array, Engine, every_engine
 
 X = np.random.default_rng(0).standard_normal((60, 6)).astype(np.float32)
 EXPECTED = farpoint.select(X, 20).indices
 
 
 class OnlyDLPack:
-    def __init__(self, array):
+    def __init__(self, array: Array) -> None:
         self._array = array
 
-    def __dlpack__(self, **options):
+    def __dlpack__(self, **options: Any) -> Any:
         return self._array.__dlpack__(**options)
 
-    def __dlpack_device__(self):
+    def __dlpack_device__(self) -> tuple[int, int]:
         return self._array.__dlpack_device__()
 
 
 class OnlyInterface:
-    def __init__(self, array):
+    def __init__(self, array: Array) -> None:
         self._array = array
         self.__array_interface__ = array.__array_interface__
 
 
 class OnlyArrow:
-    def __init__(self, array):
+    def __init__(self, array: Any) -> None:
         self._array = array
 
-    def __arrow_c_array__(self, requested_schema=None):
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
         return self._array.__arrow_c_array__(requested_schema)
 
 
-def tensors(array):
+def tensors(array: Array) -> Any:
     return pa.FixedShapeTensorArray.from_numpy_ndarray(array)
 
 
-def fixed_lists(array, value_type=None):
+def fixed_lists(array: Array, value_type: Any = None) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel(), type=value_type), array.shape[1])
 
 
@@ -73,11 +74,11 @@ def fixed_lists(array, value_type=None):
     ],
     ids=lambda source: type(source).__name__,
 )
-def test_sources(source):
+def test_sources(source: Any) -> None:
     np.testing.assert_array_equal(farpoint.select(source, 20).indices, EXPECTED)
 
 
-def test_torch():
+def test_torch() -> None:
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(X)
     np.testing.assert_array_equal(farpoint.select(tensor, 20).indices, EXPECTED)
@@ -104,12 +105,12 @@ def test_torch():
 
 
 @pytest.mark.parametrize("device, name", [(2, "cuda"), (10, "rocm"), (99, "type 99 of DLPack")])
-def test_dlpack_of_another_device_is_not_touched(device, name):
+def test_dlpack_of_another_device_is_not_touched(device: int, name: str) -> None:
     class OnDevice(OnlyDLPack):
-        def __dlpack__(self, **options):
+        def __dlpack__(self, **options: Any) -> Any:
             pytest.fail("touched")
 
-        def __dlpack_device__(self):
+        def __dlpack_device__(self) -> tuple[int, int]:
             return device, 0
 
     with pytest.raises(TypeError, match=f"X is on device {name}; .* read cpu; copy it to the host first"):
@@ -131,13 +132,13 @@ def test_dlpack_of_another_device_is_not_touched(device, name):
     ],
     ids=str,
 )
-def test_bad_arrow(source, error, message):
+def test_bad_arrow(source: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         farpoint.select(source, 1)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
-def test_other_integers_are_converted_exactly(dtype):
+def test_other_integers_are_converted_exactly(dtype: Any) -> None:
     values = np.random.default_rng(1).integers(0, 2 if dtype == "bool" else 30000, (50, 3))
     found = farpoint.select(values.astype(dtype), 12)
     holds = {"bool": np.uint8, "int16": np.float32, "uint16": np.float32}.get(dtype, np.float64)
@@ -159,15 +160,15 @@ def test_other_integers_are_converted_exactly(dtype):
         X[::-1],
     ],
 )
-def test_rows_that_are_contiguous_are_not_copied(array):
+def test_rows_that_are_contiguous_are_not_copied(array: Array) -> None:
     assert np.shares_memory(as_matrix(array, "X"), array)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("start", [0, "center"])
-def test_a_float32_matrix_is_never_copied(backend, start):
+def test_a_float32_matrix_is_never_copied(backend: str, start: int | str) -> None:
     big = np.random.default_rng(2).standard_normal((200_000, 128)).astype(np.float32)
-    options = {"backend": backend, "threads": 1}
+    options: dict[str, Any] = {"backend": backend, "threads": 1}
     farpoint.select(big[:2000], 20, **options)  # what is compiled or imported stays
     tracemalloc.start()
     try:
@@ -181,7 +182,7 @@ def test_a_float32_matrix_is_never_copied(backend, start):
 
 
 @every_engine
-def test_inputs_are_not_written_to(engine):
+def test_inputs_are_not_written_to(engine: Engine) -> None:
     before = X.copy()
     selected = np.array([1, 2])
     with engine.active():

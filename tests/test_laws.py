@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import farpoint
-from tests.conftest import every_engine
+from tests.conftest import Array, Engine, every_engine
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
 
@@ -25,16 +25,16 @@ common = settings(
 few_each = settings(common, max_examples=20)
 
 
-def matrices(max_rows: int = 40, max_columns: int = 20):
+def matrices(max_rows: int = 40, max_columns: int = 20) -> st.SearchStrategy[Array]:
     shapes = st.tuples(st.integers(2, max_rows), st.integers(1, max_columns))
     small = st.integers(-3, 3).map(float)
     real = st.floats(-100, 100, width=32, allow_subnormal=False)
     return shapes.flatmap(
-        lambda shape: st.one_of(hnp.arrays(np.float32, shape, elements=e) for e in (small, real))
+        lambda shape: st.one_of([hnp.arrays(np.float32, shape, elements=e) for e in (small, real)])
     )
 
 
-def cosine_ready(X, metric):
+def cosine_ready(X: Array, metric: str) -> Array:
     if metric == "cosine":
         assume(X.any(axis=1).all())
     return X
@@ -44,7 +44,9 @@ def cosine_ready(X, metric):
 @every_engine
 @given(X=matrices(), data=st.data())
 @few_each
-def test_radii_never_increase_and_h_min_is_the_closest_pair(engine, metric, X, data):
+def test_radii_never_increase_and_h_min_is_the_closest_pair(
+    engine: Engine, metric: str, X: Array, data: st.DataObject
+) -> None:
     with engine.active():
         cosine_ready(X, metric)
         k = data.draw(st.integers(2, len(X)))
@@ -64,7 +66,7 @@ def test_radii_never_increase_and_h_min_is_the_closest_pair(engine, metric, X, d
 @every_engine
 @given(X=matrices(), data=st.data())
 @few_each
-def test_every_prefix_is_the_selection_of_that_length(engine, X, data):
+def test_every_prefix_is_the_selection_of_that_length(engine: Engine, X: Array, data: st.DataObject) -> None:
     with engine.active():
         k = data.draw(st.integers(1, len(X)))
         t = data.draw(st.integers(1, k))
@@ -81,7 +83,7 @@ def test_every_prefix_is_the_selection_of_that_length(engine, X, data):
 @every_engine
 @given(seed=st.integers(0, 2**32), n=st.integers(2, 40), d=st.integers(2, 9))
 @few_each
-def test_permuting_rows_permutes_the_result(engine, metric, seed, n, d):
+def test_permuting_rows_permutes_the_result(engine: Engine, metric: str, seed: int, n: int, d: int) -> None:
     with engine.active():
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((n, d))
@@ -101,7 +103,7 @@ def test_permuting_rows_permutes_the_result(engine, metric, seed, n, d):
 @pytest.mark.parametrize("metric", METRICS)
 @given(X=matrices(max_rows=12, max_columns=4), data=st.data())
 @common
-def test_the_certificate_holds_against_exhaustive_search(metric, X, data):
+def test_the_certificate_holds_against_exhaustive_search(metric: str, X: Array, data: st.DataObject) -> None:
     cosine_ready(X, metric)
     k = data.draw(st.integers(2, len(X)))
     start = data.draw(st.integers(0, len(X) - 1))
@@ -117,7 +119,9 @@ def test_the_certificate_holds_against_exhaustive_search(metric, X, data):
 @every_engine
 @given(X=matrices(max_columns=5), data=st.data())
 @few_each
-def test_more_anchors_never_raise_a_radius_beyond_the_certificate(engine, metric, X, data):
+def test_more_anchors_never_raise_a_radius_beyond_the_certificate(
+    engine: Engine, metric: str, X: Array, data: st.DataObject
+) -> None:
     """The first radius falls; a later one can rise, for greedy goes another way, but never beyond the bound.
 
     If pick t had a larger radius with more anchors than twice the radius r_t with few, the t + 1 rows would
@@ -142,7 +146,7 @@ def test_more_anchors_never_raise_a_radius_beyond_the_certificate(engine, metric
         assert (with_anchors.distances <= alone.distances).all()
 
 
-def test_a_later_radius_can_rise_with_more_anchors():
+def test_a_later_radius_can_rise_with_more_anchors() -> None:
     """Why the law above has a factor: the smallest known counterexample to the plain one."""
     X = np.array([[2.0], [0], [10], [0], [6], [4], [5]])
     few = farpoint.select(X, 5, anchors=[[10.0]])
