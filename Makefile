@@ -9,7 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := CMakeLists.txt pyproject.toml $(wildcard csrc/*/*) python/farpoint/_cpu.pyi
+SOURCES := CMakeLists.txt pyproject.toml tools/build_backend.py $(wildcard csrc/*/*) python/farpoint/_cpu.pyi
 CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl)
 # Analysed as their own files; what they include is analysed with them.
 TIDY := $(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/bindings/*.cpp)
@@ -17,7 +17,9 @@ PY := python tests benchmarks tools
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DFARPOINT_WERROR=ON
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Without isolation the build folder is reused, so that a second build compiles only what changed.
-INSTALL = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
+INSTALL = $(PIP) --no-build-isolation --editable
+# Warnings are errors for developers. The demo is for users, whose compilers may warn of more.
+INSTALL_STRICT = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
 .PHONY: demo test test-cpp test-python lint sanitize soak bench format stub clean
 
@@ -33,11 +35,11 @@ $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
-	$(INSTALL) ".[test]"
+	$(INSTALL_STRICT) ".[test]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.created $(SOURCES)
-	$(INSTALL) ".[dev]"
+	$(INSTALL_STRICT) ".[dev]"
 	touch $@
 
 demo: $(VENV)/.demo

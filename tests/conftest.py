@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
 from farpoint.backends.cpu import EAGER_VARIABLE, SIMD_VARIABLE
+
+Array = npt.NDArray[Any]
+Check = Callable[..., farpoint.Selection]
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "wordnet_minilm_f16.npy"
 
@@ -34,6 +39,14 @@ class Engine:
     def arguments(self) -> dict[str, Any]:
         return {"backend": self.backend, "threads": self.threads}
 
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Set the environment; for tests that cannot use the fixture, such as Hypothesis's."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(SIMD_VARIABLE, self.simd)
+            patch.setenv(EAGER_VARIABLE, "1" if self.eager else "")
+            yield
+
 
 def _engines() -> list[Engine]:
     found = []
@@ -48,15 +61,21 @@ def _engines() -> list[Engine]:
 
 
 ENGINES = _engines()
+EVERY_ENGINE = [*ENGINES, Engine("reference")]
+
+every_engine = pytest.mark.parametrize("engine", EVERY_ENGINE, ids=str)
+
+
+def pytest_report_header() -> str:
+    return "engines: " + ", ".join(map(str, EVERY_ENGINE))
 
 
 @pytest.fixture(params=ENGINES, ids=str)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Every engine but the reference, active for the test."""
     chosen: Engine = request.param
-    monkeypatch.setenv(SIMD_VARIABLE, chosen.simd)
-    monkeypatch.setenv(EAGER_VARIABLE, "1" if chosen.eager else "")
-    return chosen
+    with chosen.active():
+        yield chosen
 
 
 def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> None:
@@ -72,7 +91,7 @@ def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> Non
 
 
 @pytest.fixture
-def check(engine: Engine) -> Callable[..., farpoint.Selection]:
+def check(engine: Engine) -> Check:
     """Select with this engine, compare with the reference, return the selection."""
 
     def run(X: Any, k: int | float | None = None, **options: Any) -> farpoint.Selection:

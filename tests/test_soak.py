@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,14 +29,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_soak():
+def test_soak() -> None:
     found = run("--seconds", os.environ.get("FARPOINT_SOAK_SECONDS", "60"))
     print(found.stdout)
     assert found.returncode == 0, found.stdout
     assert "no difference" in found.stdout
 
 
-def test_soak_instances_are_reproducible():
+def test_soak_instances_are_reproducible() -> None:
     for number in range(200):
         first, second = soak.draw(3, number), soak.draw(3, number)
         assert first.about == second.about
@@ -43,7 +44,7 @@ def test_soak_instances_are_reproducible():
             np.testing.assert_array_equal(a, b)
 
 
-def test_soak_draws_every_kind_of_everything():
+def test_soak_draws_every_kind_of_everything() -> None:
     about = "\n".join(soak.draw(0, number).about for number in range(3000))
     wanted = [kind.__name__ for kind in soak.KINDS] + [dtype.name for dtype in soak.DTYPES]
     wanted += ["C order", "Fortran", "every other", "larger matrix", "reversed", "unaligned", "swapped"]
@@ -52,7 +53,7 @@ def test_soak_draws_every_kind_of_everything():
     assert [word for word in wanted if word not in about] == []
 
 
-def test_soak_says_what_differs():
+def test_soak_says_what_differs() -> None:
     X = np.random.default_rng(0).standard_normal((30, 4))
     right, wrong = farpoint.select(X, 5), farpoint.select(X, 5, start=1)
     assert soak.difference(right, farpoint.select(X, 5)) == ""
@@ -65,13 +66,15 @@ def test_soak_says_what_differs():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("farpoint._cpu") is None, reason="no compiled extension")
-def test_soak_fails_with_the_command_that_repeats_it(monkeypatch, capsys):
+def test_soak_fails_with_the_command_that_repeats_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An engine that is wrong once in a while is found, and the instance that it prints shows it again."""
     from farpoint import _cpu as extension
 
     right = extension.nearest
 
-    def wrong(**arguments):
+    def wrong(**arguments: Any) -> tuple[Any, Any]:
         values, indices = right(**arguments)
         if len(indices) > 50:
             indices[50] += 1

@@ -73,7 +73,7 @@ class CpuBackend:
         return (
             "farpoint was installed without its compiled extension (no C++20 compiler was found, or "
             "the compilation failed); reinstall with a compiler: "
-            "pip install --no-binary farpoint --force-reinstall farpoint"
+            "pip install --no-cache-dir --no-binary farpoint --force-reinstall farpoint"
         )
 
     def describe(self) -> dict[str, Any]:
@@ -101,7 +101,9 @@ class CpuBackend:
             eager=_eager(),
             **_frame_arguments(problem.frame),
         )
-        pairs = max(1, len(problem.points) * max(1, len(raw["indices"])))
+        anchors = 0 if problem.anchors is None else len(problem.anchors)
+        seen = len(raw["indices"]) + len(problem.selected) + anchors
+        pairs = max(1, len(problem.points) * seen)
         return RawSelection(
             indices=raw["indices"],
             values=raw["values"],
@@ -116,7 +118,7 @@ class CpuBackend:
                 "pairs_confirmed": raw["pairs_confirmed"],
                 "pairs_refined": raw["pairs_refined"],
                 "pairs_improved": raw["pairs_improved"],
-                "fraction_evaluated": raw["pairs_screened"] / pairs,
+                "fraction_evaluated": min(1.0, raw["pairs_screened"] / pairs),
                 "seconds_by_phase": {
                     phase: raw[f"seconds_{phase}"] for phase in ("seed", "certify", "catch_up", "pick", "assign")
                 },
