@@ -67,13 +67,6 @@ class Bench:
             with simd_level(level):
                 self.check_same(farpoint.select(X, k), selection, f"{what}, {level}")
 
-    def check_levels(self, X: npt.NDArray[Any], selection: farpoint.Selection, k: int, what: str) -> None:
-        """The first k picks must be the same at every lower SIMD level."""
-        for level in usable_simd()[:-1]:
-            self.say(f"checking {what}, {level}")
-            with simd_level(level):
-                self.check_same(farpoint.select(X, k), selection, f"{what}, {level}")
-
     def check_selection(self, X: npt.NDArray[Any], selection: farpoint.Selection, what: str) -> None:
         """Check sampled picks against canonical distances that another backend computes.
 

@@ -47,8 +47,6 @@ def run(bench: Bench) -> None:
 
     bench.check_levels(X, selection, part // 5, "first picks")
 
-    bench.check_levels(X, selection, part // 5, "first picks")
-
     rows = []
     for what, count, taken, pairs, agrees in (
         (f"farpoint, k = {k:,}", k, seconds, evaluated(selection), "bits"),

@@ -52,7 +52,6 @@ def case(bench: Bench, n: int, d: int, k: int, floor_one: float | None, floor_al
             selection = other
             bench.check_selection(X, selection, what)
             bench.check_levels(X, selection, k // 10, what)
-            bench.check_levels(X, selection, k // 10, what)
         bench.check_same(other, selection, f"{what}, {threads} threads")
         taken[threads] = seconds
         rows.append(Row(name, seconds, {"pairs evaluated": evaluated(other)}, "bits"))

@@ -38,8 +38,6 @@ def run(bench: Bench) -> None:
 
         bench.check_levels(X, selection, part // 5, "first picks")
 
-        bench.check_levels(X, selection, part // 5, "first picks")
-
         rows = [row(bench, "farpoint, memory-mapped", k, peak.seconds, n, d, "bits")]
         rows[0].figures["pairs evaluated"] = evaluated(selection)
         with peers.threads(bench.threads):

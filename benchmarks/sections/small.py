@@ -29,7 +29,6 @@ def run(bench: Bench) -> None:
             selection = farpoint.select(X, k)
             bench.check_same(farpoint.select(X, k, backend="numba"), selection, f"n = {n:,}, d = {d}, Numba")
             bench.check_levels(X, selection, k, f"n = {n:,}, d = {d}")
-            bench.check_levels(X, selection, k, f"n = {n:,}, d = {d}")
             row = Row(f"n = {n:,}, k = {k:,}", 0.0)
             for threads in sorted({1, bench.threads}):
                 # Turns, so that what else the machine does falls on both.
