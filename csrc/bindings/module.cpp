@@ -158,8 +158,8 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
                   "label_values"_a = to_array(std::move(result.label_values)), "levels"_a = s.levels,
                   "pairs_screened"_a = s.pairs_screened, "pairs_looked_up"_a = s.pairs_looked_up,
                   "pairs_confirmed"_a = s.pairs_confirmed, "pairs_refined"_a = s.pairs_refined,
-                  "pairs_improved"_a = s.pairs_improved,
-                  "seconds_seed"_a = s.seconds_seed, "seconds_certify"_a = s.seconds_certify, "seconds_catch_up"_a = s.seconds_catch_up,
+                  "pairs_improved"_a = s.pairs_improved, "seconds_seed"_a = s.seconds_seed,
+                  "seconds_certify"_a = s.seconds_certify, "seconds_catch_up"_a = s.seconds_catch_up,
                   "seconds_pick"_a = s.seconds_pick, "seconds_assign"_a = s.seconds_assign);
 }
 
@@ -246,8 +246,8 @@ PYBIND11_MODULE(_cpu, m) {
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
-        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a, "progress"_a,
-        "Farthest-point selection; stored values, not distances.");
+        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a,
+        "progress"_a, "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,

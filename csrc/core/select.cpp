@@ -90,7 +90,7 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     control.throw_if_stopped();
     statistics.seconds_assign = stopwatch.lap();
   }
-  result.statistics = statistics;
+  result.statistics = stages.statistics();
   return result;
 }
 

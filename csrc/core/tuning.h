@@ -54,7 +54,8 @@ inline constexpr Index kMinTilesToCompact = 8;
 inline constexpr Index kPickSlabBytes = Index{1} << 20;
 
 // Codes are given up for the float32 screen when they let more than this share of pairs through to
-// refinement in vain, and heads when more than this share has to be looked at again; judged over so many pairs.
+// refinement in vain, and heads when more than this share has to be looked at again; judged over so many
+// pairs.
 inline constexpr double kMaxRefinedShare = 0.04;
 inline constexpr double kMaxConfirmedShare = 0.15;
 inline constexpr double kPairsToJudge = 2e6;
@@ -67,6 +68,10 @@ inline constexpr Index kPicksPerCell = 64;
 inline constexpr Index kMinCells = 64;
 inline constexpr Index kMaxCells = 1024;
 inline constexpr Index kRowsPerLook = 64;
+// A pair looked up costs so many pairs of the blocked product; where the saving is less, cells rest for
+// 1, 3, 7, ... levels.
+inline constexpr double kLookUpCost = 3.0;
+inline constexpr int kLongestRest = 31;
 
 // Heads are chosen again when the pick list has grown so much.
 inline constexpr Index kHeadsAgain = 4;

@@ -110,8 +110,8 @@ void CodeBlock::pack(std::span<const Index> rows) {
 }
 
 void CodeBlock::set_value(Index slot, double value) {
-  number(slot, kLaneBias) = coded_->bound().point_bias(
-      static_cast<double>(coded_->numbers(row(slot)).squared_norm), value);
+  number(slot, kLaneBias) =
+      coded_->bound().point_bias(static_cast<double>(coded_->numbers(row(slot)).squared_norm), value);
 }
 
 void CodeBlock::remove(Index slot) {

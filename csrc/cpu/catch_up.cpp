@@ -22,12 +22,9 @@ template <class Screen>
 struct Worker {
   Worker(const Screen& screen, Index groups) : block(screen.make_block(groups)) {}
 
-  typename Screen::Block block;
+  Screen::Block block;
   std::vector<Index> candidates;
-  Index screened = 0;
-  Index confirmed = 0;
-  Index refined = 0;
-  Index improved = 0;
+  ScreenCounts counts;
 };
 
 template <class Screen>
@@ -51,8 +48,9 @@ class CatchUp {
     while (tile < tiles && block.living() > 0) {
       const Index end = std::min(tile + tuning::kTilesPerCheck, tiles);
       for (; tile < end; ++tile) {
-        worker.screened += block.living() * std::min<Index>(screen_.tile_picks(), state_.picks.size() -
-                                                                                      tile * screen_.tile_picks());
+        worker.counts.screened +=
+            block.living() *
+            std::min<Index>(screen_.tile_picks(), state_.picks.size() - tile * screen_.tile_picks());
         for (Index g = 0; g < block.groups(); ++g) {
           screen_pairs(screen_, block, g, tile,
                        [&](Index slot, Index pick) { meet(worker, slot, pick, tile); });
@@ -80,16 +78,16 @@ class CatchUp {
   void meet(Worker<Screen>& worker, Index slot, Index pick, Index tile) {
     const Index row = worker.block.row(slot);
     if constexpr (Screen::kTwoSteps) {
-      ++worker.confirmed;
+      ++worker.counts.confirmed;
       if (!screen_.confirm(row, state_.screened_value(state_.values[at(row)]), pick)) {
         return;
       }
     }
-    ++worker.refined;
+    ++worker.counts.refined;
     if (!state_.improve(row, pick)) {
       return;
     }
-    ++worker.improved;
+    ++worker.counts.improved;
     const double value = state_.values[at(row)];
     if (threshold_.admits(value, row)) {
       worker.block.set_value(slot, state_.screened_value(value));
@@ -150,19 +148,15 @@ void run(SelectState& state, const Screen& screen, const Threshold& threshold,
 
   CatchUp<Screen> stage(state, screen, threshold);
   const std::span<const Index> rows(state.listed);
-  state.team.for_each(listed, groups * screen.lanes(), state.control,
-                      [&](int thread, Index begin, Index end) {
-                        stage.run_block(workers[at(thread)], rows.subspan(at(begin), at(end - begin)),
-                                        thread == 0);
-                      });
+  state.team.for_each(
+      listed, groups * screen.lanes(), state.control, [&](int thread, Index begin, Index end) {
+        stage.run_block(workers[at(thread)], rows.subspan(at(begin), at(end - begin)), thread == 0);
+      });
   state.control.throw_if_stopped();
 
   for (const auto& worker : workers) {
     candidates.insert(candidates.end(), worker.candidates.begin(), worker.candidates.end());
-    state.statistics.pairs_screened += worker.screened;
-    state.statistics.pairs_confirmed += worker.confirmed;
-    state.statistics.pairs_refined += worker.refined;
-    state.statistics.pairs_improved += worker.improved;
+    state.screened += worker.counts;
   }
 }
 

@@ -62,8 +62,8 @@ Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, 
   }
 
   const CodeKernels& kernels = codes.kernels();
-  const Index groups = std::clamp<Index>(tuning::kBlockBytes / (padded * kernels.lanes), 1,
-                                         tuning::kMaxBlockGroups);
+  const Index groups =
+      std::clamp<Index>(tuning::kBlockBytes / (padded * kernels.lanes), 1, tuning::kMaxBlockGroups);
   team.for_each(rows, groups * kernels.lanes, control, [&](int, Index begin, Index end) {
     CodeBlock block(codes, groups);
     std::vector<Index> members(at(end - begin));
@@ -97,8 +97,8 @@ Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, 
             if (nearest.offer(approximate_square(dot, codes.numbers(row), centre_numbers_[at(centre)]),
                               static_cast<std::uint16_t>(centre)) &&
                 nearest.worst() < std::numeric_limits<float>::infinity()) {
-              block.set_value(slot, codes.bound().value_of_packed(
-                                        std::max(0.0, static_cast<double>(nearest.worst()))));
+              block.set_value(
+                  slot, codes.bound().value_of_packed(std::max(0.0, static_cast<double>(nearest.worst()))));
             }
           }
         }

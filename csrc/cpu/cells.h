@@ -1,6 +1,6 @@
-// Where a point's near picks are likely to be: every point knows its few nearest of a number of centres, every
-// pick lies in the list of its nearest centre. Looking into the lists of a point's nearest centres finds
-// a pick within the threshold for most points that have one, at a few percent of the cost of looking at
+// Where a point's near picks are likely to be: every point knows its few nearest of a number of centres,
+// every pick lies in the list of its nearest centre. Looking into the lists of a point's nearest centres
+// finds a pick within the threshold for most points that have one, at a few percent of the cost of looking at
 // all picks. What is found is a valid upper bound; what is not found proves nothing. So nothing here
 // needs to be exact, and the centres are sampled rows.
 #pragma once
@@ -17,7 +17,7 @@ namespace farpoint::cpu {
 
 class Cells {
  public:
-  static constexpr int kNearest = 8;  // lists that a point looks into
+  static constexpr int kNearest = 4;  // lists that a point looks into
 
   // `count` centres, at most 2^16, sampled from the rows of `codes`.
   Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, Control& control);

@@ -53,7 +53,7 @@ class PairSweep {
   PairSweep(const Points& points, BestPair& shared) : points_(points), shared_(shared) {}
 
   // Rows [begin, ...) of the block against the rows of the screen (from row `offset`) above them.
-  void run(typename Screen::Block& block, Index begin, const Screen& screen, Index offset, Control& control,
+  void run(Screen::Block& block, Index begin, const Screen& screen, Index offset, Control& control,
            int thread) {
     ClosestPair best = shared_.get();
     if (best.value == 0.0 && begin > best.i) {
@@ -95,7 +95,7 @@ class PairSweep {
   }
 
  private:
-  void set_bounds(typename Screen::Block& block, const ClosestPair& best) const {
+  void set_bounds(Screen::Block& block, const ClosestPair& best) const {
     for (Index slot = 0; slot < block.groups() * block.lanes(); ++slot) {
       if (const Index row = block.row(slot); row >= 0) {
         block.set_value(slot, bound_for_row(row, best));
@@ -126,7 +126,7 @@ void sweep_chunks(const Points& points, BestPair& shared, ThreadTeam& team, Cont
 void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
   const Points& points = state.points;
   const CodedRows& codes = *state.codes;
-  state.cells.emplace(codes, points.size(), cells, state.team, state.control);
+  state.cells = std::make_unique<Cells>(codes, points.size(), cells, state.team, state.control);
   state.control.throw_if_stopped();
   for (Index i = 0; i < points.size(); ++i) {
     state.cells->append(i, codes.codes(i), codes.numbers(i));
@@ -149,9 +149,9 @@ void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
       for (Index b = 0; b < count; ++b) {
         if (pair_survives(dots[at(b)], point, now, list.numbers[at(first + b)])) {
           const Index j = list.picks[at(first + b)];
-          best = shared.offer({points.frame().value(points.row(i), points.self_dot(i), points.row(j),
-                                                    points.self_dot(j)),
-                               i, j});
+          best = shared.offer(
+              {points.frame().value(points.row(i), points.self_dot(i), points.row(j), points.self_dot(j)), i,
+               j});
           now = bias();
         }
       }
@@ -173,8 +173,9 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
   state.listed.resize(at(n));
   std::iota(state.listed.begin(), state.listed.end(), Index{0});
   add_codes(state);
-  look_in_cells(state, shared,
-                std::clamp<Index>(static_cast<Index>(std::sqrt(static_cast<double>(n))), 1, tuning::kMaxCells));
+  look_in_cells(
+      state, shared,
+      std::clamp<Index>(static_cast<Index>(std::sqrt(static_cast<double>(n))), 1, tuning::kMaxCells));
   const ClosestPair near = shared.get();
   if (near.value == 0.0 && near.i == 0) {
     // Only another j of row 0 could come before it, and the chunked sweep is short.

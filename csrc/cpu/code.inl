@@ -15,8 +15,8 @@
 // pair is at most 255 * 128 = 32,640. Sums are exact in 32 bits for up to 2^16 columns (255 * 127 * 2^16
 // < 2^31), which CodeBound asks for.
 //
-// A step takes two vectors of points and broadcasts a few picks, so that loads do not bound it: 8 x 32 sums for
-// AVX-512, 4 x 16 for AVX2 (three instructions a product: two multiplications, which bound it, and an
+// A step takes two vectors of points and broadcasts a few picks, so that loads do not bound it: 8 x 32 sums
+// for AVX-512, 4 x 16 for AVX2 (three instructions a product: two multiplications, which bound it, and an
 // addition), 2 x 8 for the baseline. Cost: d / 4 steps; the test itself is some 8 instructions a vector.
 //
 // Included by code_<level>.cpp, which defines FARPOINT_LEVEL, FARPOINT_VECTOR_BYTES and
@@ -32,6 +32,7 @@ typedef std::int32_t IntVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)
 constexpr int kInts = FARPOINT_VECTOR_BYTES / 4;
 constexpr int kGroupVectors = 2;
 constexpr int kLanes = kGroupVectors * kInts;
+constexpr std::int64_t kGroupBytes = std::int64_t{4} * kLanes;  // of four columns
 static_assert(kLanes <= kMaxLanes && kCodeTilePicks % FARPOINT_CODE_PICKS == 0);
 
 inline IntVector broadcast(std::int32_t x) {
@@ -142,16 +143,20 @@ void interleave(const std::int8_t* const* rows, std::int64_t padded, std::uint8_
   }
 }
 
+inline const float* lane_numbers(const float* lane, int which) {
+  return lane + static_cast<std::ptrdiff_t>(which) * kLanes;
+}
+
 // The test, for one pick and one vector of points; `lane` points at the first of its lanes.
 inline std::uint32_t test(IntVector sum, const float* lane, const PickCode& pick) {
   const auto dot = __builtin_convertvector(sum - broadcast(pick.offset), FloatVector);
-  const auto norm = load<FloatVector>(lane + kLaneNorm * kLanes);
-  const auto residual = load<FloatVector>(lane + kLaneResidual * kLanes);
-  const auto tail = load<FloatVector>(lane + kLaneTail * kLanes);
-  const auto scale = load<FloatVector>(lane + kLaneScale * kLanes);
-  const FloatVector most =
-      dot * (scale * pick.scale) + (norm * pick.residual + (residual * pick.reach + (tail * pick.tail - pick.bias)));
-  return greater_mask(most, load<FloatVector>(lane + kLaneBias * kLanes));
+  const auto norm = load<FloatVector>(lane_numbers(lane, kLaneNorm));
+  const auto residual = load<FloatVector>(lane_numbers(lane, kLaneResidual));
+  const auto tail = load<FloatVector>(lane_numbers(lane, kLaneTail));
+  const auto scale = load<FloatVector>(lane_numbers(lane, kLaneScale));
+  const FloatVector most = dot * (scale * pick.scale) +
+                           (norm * pick.residual + (residual * pick.reach + (tail * pick.tail - pick.bias)));
+  return greater_mask(most, load<FloatVector>(lane_numbers(lane, kLaneBias)));
 }
 
 template <int kPicks>
@@ -159,8 +164,8 @@ inline std::uint32_t screen_picks(const std::uint8_t* group, const float* lanes,
                                   const PickCode* picks, std::int64_t padded, std::uint32_t* survivors) {
   IntVector sums[kPicks][kGroupVectors] = {};
   for (std::int64_t c = 0; c < padded / 4; ++c) {
-    const auto point0 = load<IntVector>(group + c * (4 * kLanes));
-    const auto point1 = load<IntVector>(group + c * (4 * kLanes) + FARPOINT_VECTOR_BYTES);
+    const auto point0 = load<IntVector>(group + c * kGroupBytes);
+    const auto point1 = load<IntVector>(group + c * kGroupBytes + FARPOINT_VECTOR_BYTES);
 #pragma GCC unroll 16
     for (int p = 0; p < kPicks; ++p) {
       std::int32_t four = 0;
@@ -199,7 +204,7 @@ std::uint32_t screen_row(const std::uint8_t* group, const float* lanes, const st
     for (int i = 0; i < kChains; ++i) {
       std::int32_t four = 0;
       __builtin_memcpy(&four, pick + (c + i) * 4, 4);
-      const std::uint8_t* points = group + (c + i) * (4 * kLanes);
+      const std::uint8_t* points = group + (c + i) * kGroupBytes;
       sums[i][0] = dot4(sums[i][0], load<IntVector>(points), broadcast(four));
       sums[i][1] = dot4(sums[i][1], load<IntVector>(points + FARPOINT_VECTOR_BYTES), broadcast(four));
     }

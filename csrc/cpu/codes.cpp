@@ -21,8 +21,9 @@ Index padded_columns(Index columns) {
 PickCode pick_code(const RowCode& code, const ScreenBound& bound) {
   // The sum of two rounded-up numbers, rounded: one more unit makes up for it.
   const float reach = (code.norm + code.residual) * (1.0F + 0x1p-22F);
-  return {code.scale,      code.residual, reach, code.tail, bound.pick_bias(static_cast<double>(code.squared_norm)),
-          code.offset};
+  return {
+      code.scale, code.residual, reach, code.tail, bound.pick_bias(static_cast<double>(code.squared_norm)),
+      code.offset};
 }
 
 void CodedRows::grow(Index count) {
@@ -67,14 +68,14 @@ void CodeTiles::append(const std::int8_t* codes, const PickCode& pick) {
     }
     // The unused places of a tile are zero rows.
     std::memset(slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_), 0,
-                at(kCodeTilePicks * padded_));
+                at(Index{kCodeTilePicks} * padded_));
     PickCode unused;
     unused.bias = std::numeric_limits<float>::infinity();
     picks_.resize(picks_.size() + at(kCodeTilePicks), unused);
   }
   std::int8_t* out = slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_) + place * 4;
   for (Index c = 0; c < padded_ / 4; ++c) {
-    std::memcpy(out + c * (4 * kCodeTilePicks), codes + 4 * c, 4);
+    std::memcpy(out + c * (Index{4} * kCodeTilePicks), codes + 4 * c, 4);
   }
   picks_[at(size_)] = pick;
   ++size_;

@@ -20,9 +20,9 @@ PickCode pick_code(const RowCode& code, const ScreenBound& bound);
 
 // The test of code.inl for one pair: true when the pair cannot be skipped. `bias` is the point's.
 inline bool pair_survives(std::int32_t dot, const RowCode& point, float bias, const PickCode& pick) {
-  const float most = static_cast<float>(dot) * (point.scale * pick.scale) +
-                     (point.norm * pick.residual +
-                      (point.residual * pick.reach + (point.tail * pick.tail - pick.bias)));
+  const float most =
+      static_cast<float>(dot) * (point.scale * pick.scale) +
+      (point.norm * pick.residual + (point.residual * pick.reach + (point.tail * pick.tail - pick.bias)));
   return most > bias;
 }
 

@@ -234,8 +234,8 @@ void Head::ensure(std::span<const Index> rows, ThreadTeam& team, Control& contro
   items.reserve(missing.size());
   for (const Index i : missing) {
     const Index entry = first + static_cast<Index>(items.size());
-    items.push_back({points_->row(i), points_->self_dot(i), rows_.entry_codes(entry),
-                     &rows_.entry_numbers(entry)});
+    items.push_back(
+        {points_->row(i), points_->self_dot(i), rows_.entry_codes(entry), &rows_.entry_numbers(entry)});
   }
   code_items(items, team, control);
   for (std::size_t m = 0; m < missing.size(); ++m) {
@@ -259,6 +259,7 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
     std::vector<std::int8_t> codes(missing.size() * at(rows_.padded()));
     std::vector<RowCode> numbers(missing.size());
     std::vector<Item> items;
+    items.reserve(missing.size());
     for (std::size_t m = 0; m < missing.size(); ++m) {
       items.push_back({picks.row(missing[m]), picks.self_dot(missing[m]),
                        codes.data() + static_cast<Index>(m) * rows_.padded(), &numbers[m]});
@@ -267,8 +268,7 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
     std::size_t next = 0;
     for (Index p = begin; p < end; ++p) {
       if (known(p)) {
-        tiles_.append(rows_.codes(picks.source(p)),
-                      pick_code(rows_.numbers(picks.source(p)), rows_.bound()));
+        tiles_.append(rows_.codes(picks.source(p)), pick_code(rows_.numbers(picks.source(p)), rows_.bound()));
       } else {
         tiles_.append(items[next].codes, pick_code(*items[next].numbers, rows_.bound()));
         ++next;
@@ -277,20 +277,21 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
   }
 }
 
-std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                std::span<const double> values, double worth) {
+std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
+                                  std::span<const double> values, double worth) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
   const Index step = std::min<Index>(kCodeColumns, d / 2);
   const Index most = step == 0 ? 0 : d / 2 / step * step;
   if (most == 0 || listed.empty() || picks.size() == 0) {
-    return std::nullopt;
+    return nullptr;
   }
   const Basis basis = find_basis(points, most);
   FloatMatrix directions(most, d);
   directions.elements = basis.elements;
 
-  const auto sample = [&](Index count, Index of, auto&& pointer, auto&& self_dot, std::vector<double>& norms) {
+  const auto sample = [&](Index count, Index of, auto&& pointer, auto&& self_dot,
+                          std::vector<double>& norms) {
     FloatMatrix packed(std::min(count, of), d);
     for (Index s = 0; s < packed.rows; ++s) {
       const Index i = sampled_row(s, packed.rows, of);
@@ -328,8 +329,8 @@ std::optional<Head> choose_head(const Points& points, const PickList& picks, std
       for (Index j = 0; j < y.rows; ++j) {
         inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, step));
         const double y_tail = std::sqrt(std::max(0.0, y_norms[at(j)] - y_heads[at(j)]));
-        const double least = x_norms[at(i)] + y_norms[at(j)] -
-                             2.0 * (static_cast<double>(inner.row(i)[j]) + x_tail * y_tail);
+        const double least =
+            x_norms[at(i)] + y_norms[at(j)] - 2.0 * (static_cast<double>(inner.row(i)[j]) + x_tail * y_tail);
         survivors += least * (1.0 - tuning::kHeadSlack) < packed_value ? 1 : 0;
       }
     }
@@ -342,9 +343,9 @@ std::optional<Head> choose_head(const Points& points, const PickList& picks, std
     }
   }
   if (best == 0) {
-    return std::nullopt;
+    return nullptr;
   }
-  return std::make_optional<Head>(points, basis, best);
+  return std::make_unique<Head>(points, basis, best);
 }
 
 }  // namespace farpoint::cpu

@@ -9,7 +9,7 @@
 // on sampled pairs at the present threshold. Rows are rotated when they are first needed: many never are.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -70,7 +70,7 @@ class Head {
 
 // The head for `listed` rows, whose values so far are values[row], against the picks, if one brings the cost
 // of screening below `worth` times that of whole rows.
-std::optional<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                std::span<const double> values, double worth);
+std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
+                                  std::span<const double> values, double worth);
 
 }  // namespace farpoint::cpu

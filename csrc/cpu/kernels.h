@@ -2,10 +2,10 @@
 // computes, from which layout. The code is in pack.inl, screen.inl, code.inl and refine.inl; thin
 // files (screen_avx2.cpp, ...) compile them once a level.
 //
-// Layout of the float32 screen. Points are packed in groups of `lanes` rows, interleaved: element j of lane l is at
-// [j * lanes + l], float32, padded with zero rows. Picks are packed in tiles of `tile_picks` rows
-// the same way. One screening step is a (tile x group) block of inner products held in registers; a
-// group streams from the second-level cache, a tile stays in the first.
+// Layout of the float32 screen. Points are packed in groups of `lanes` rows, interleaved: element j of lane l
+// is at [j * lanes + l], float32, padded with zero rows. Picks are packed in tiles of `tile_picks` rows the
+// same way. One screening step is a (tile x group) block of inner products held in registers; a group streams
+// from the second-level cache, a tile stays in the first.
 #pragma once
 
 #include <cstddef>
@@ -58,11 +58,11 @@ struct ScreenKernels {
 // What core/bounds.h needs to know of a coded row y = scale * q + rest.
 struct RowCode {
   float scale = 1;
-  float norm = 0;            // at least |scale q|
-  float residual = 0;        // at least |rest|
-  float tail = 0;            // at least the part of the row outside the coded coordinates
-  float squared_norm = 0;    // at most |packed row|^2
-  std::int32_t offset = 0;   // what the kernels' unsigned points add to an inner product with this row
+  float norm = 0;           // at least |scale q|
+  float residual = 0;       // at least |rest|
+  float tail = 0;           // at least the part of the row outside the coded coordinates
+  float squared_norm = 0;   // at most |packed row|^2
+  std::int32_t offset = 0;  // what the kernels' unsigned points add to an inner product with this row
 };
 
 // The same of a pick, as the test takes it.

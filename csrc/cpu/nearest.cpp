@@ -74,7 +74,7 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
   add_codes(state);
   const Index cells = std::clamp<Index>(y.size() / tuning::kPicksPerCell, 1,
                                         std::min(tuning::kMaxCells, std::max<Index>(x.size() / 4, 1)));
-  state.cells.emplace(*state.codes, x.size(), cells, team, control);
+  state.cells = std::make_unique<Cells>(*state.codes, x.size(), cells, team, control);
   control.throw_if_stopped();
   Threshold everything = Threshold::everything();
   certify(state, everything);
@@ -98,8 +98,7 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Points x(problem.x, frame, team, control);
   const Points y(problem.y, frame, team, control);
   control.throw_if_stopped();
-  if (!worth_coding(problem, frame) ||
-      !nearest_by_codes(problem, x, y, values, indices, team, control)) {
+  if (!worth_coding(problem, frame) || !nearest_by_codes(problem, x, y, values, indices, team, control)) {
     nearest_in_chunks(x, y, values, indices, team, control);
   }
   control.throw_if_stopped();

@@ -20,7 +20,8 @@ void pairwise(const DistanceProblem& problem, std::span<double> values, Control&
       const Index j1 = std::min(j0 + kSquare, columns);
       for (Index i = begin; i < end; ++i) {
         for (Index j = j0; j < j1; ++j) {
-          values[static_cast<std::size_t>(i * columns + j)] = frame.value(x.row(i), x.self_dot(i), y.row(j), y.self_dot(j));
+          values[static_cast<std::size_t>(i * columns + j)] =
+              frame.value(x.row(i), x.self_dot(i), y.row(j), y.self_dot(j));
         }
       }
     }

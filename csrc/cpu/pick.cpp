@@ -87,7 +87,7 @@ class Share {
         rank_group(g);
       }
     }
-    screened += block_.living();
+    counts.screened += block_.living();
     if (block_.living() <= block_.groups() * lanes_ / 2 && block_.groups() > 1) {
       compact();
     }
@@ -103,10 +103,7 @@ class Share {
     }
   }
 
-  Index screened = 0;
-  Index confirmed = 0;
-  Index refined = 0;
-  Index improved = 0;
+  ScreenCounts counts;
 
  private:
   struct GroupBest {
@@ -119,18 +116,18 @@ class Share {
   bool meet(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
     const Index row = block_.row(slot);
     if constexpr (Screen::kTwoSteps) {
-      ++confirmed;
+      ++counts.confirmed;
       if (!pick_.confirm(row, values_[at(slot)])) {
         return false;
       }
     }
-    ++refined;
+    ++counts.refined;
     const double value = state_.points.frame().value(state_.points.row(row), state_.points.self_dot(row),
                                                      pick_row, pick_self_dot);
     if (value >= values_[at(slot)]) {
       return false;
     }
-    ++improved;
+    ++counts.improved;
     values_[at(slot)] = value;
     state_.values[at(row)] = value;
     if (!state_.labels.empty()) {
@@ -182,8 +179,8 @@ class Share {
   SelectState& state_;
   const Threshold threshold_;
   const Index lanes_;
-  typename Screen::Block block_;
-  typename Screen::Pick pick_;
+  Screen::Block block_;
+  Screen::Pick pick_;
   std::vector<double> values_;  // of each slot, kTaken where there is no candidate
   std::vector<GroupBest> group_best_;
 };
@@ -191,8 +188,8 @@ class Share {
 template <class Screen>
 class PickLoop {
  public:
-  PickLoop(SelectState& state, const Screen& screen, const Threshold& threshold,
-           const SelectRequest& request, SelectResult& result)
+  PickLoop(SelectState& state, const Screen& screen, const Threshold& threshold, const SelectRequest& request,
+           SelectResult& result)
       : state_(state),
         screen_(screen),
         threshold_(threshold),
@@ -213,10 +210,7 @@ class PickLoop {
       std::rethrow_exception(failure_);
     }
     for (const auto& share : shares_) {
-      state_.statistics.pairs_screened += share->screened;
-      state_.statistics.pairs_confirmed += share->confirmed;
-      state_.statistics.pairs_refined += share->refined;
-      state_.statistics.pairs_improved += share->improved;
+      state_.screened += share->counts;
     }
     return end_;
   }

@@ -19,8 +19,8 @@ void FloatTiles::append(const float* row, float bias) {
   const Index place = size_ % tile_picks_;
   if (place == 0) {
     if (tile % tiles_per_slab_ == 0) {
-      slabs_.push_back(std::make_unique_for_overwrite<float[]>(
-          static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
+      slabs_.push_back(
+          std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
     }
     // The unused places of a tile are zero rows.
     std::fill_n(slabs_.back().get() + tile % tiles_per_slab_ * tile_floats_, tile_floats_, 0.0F);

@@ -18,7 +18,7 @@ void ScreenPlan::before_level(SelectState& state) {
     drop_what_lets_too_much_through(state);
   } else if (worth_coding(state)) {
     add_codes(state);
-    last_ = state.statistics;
+    last_ = state.screened;
   }
   if (state.codes) {
     add_cells(state);
@@ -50,9 +50,9 @@ double share_in_vain(const SelectState& state) {
   const auto pick_at = [&](Index s) { return s * state.picks.size() / picks; };
   for (Index s = 0; s < picks; ++s) {
     const Index p = pick_at(s);
-    pick_numbers[at(s)] = pick_code(code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed,
-                                             pick_codes.data() + s * padded),
-                                    bound);
+    pick_numbers[at(s)] = pick_code(
+        code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed, pick_codes.data() + s * padded),
+        bound);
   }
   std::vector<std::int8_t> codes(at(padded));
   std::vector<std::int32_t> dots(at(picks));
@@ -75,9 +75,10 @@ double share_in_vain(const SelectState& state) {
 
 void add_codes(SelectState& state) {
   const Frame& frame = state.points.frame();
-  state.codes.emplace(code_all_rows(state.points, state.team, state.control));
+  state.codes = std::make_unique<CodedRows>(code_all_rows(state.points, state.team, state.control));
   // Entry p of anchor_codes is entry p of the pick list, so those before an anchor have room too.
-  CodedRows& anchors = state.anchor_codes.emplace(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  state.anchor_codes = std::make_unique<CodedRows>(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  CodedRows& anchors = *state.anchor_codes;
   Index last = state.kept_away - 1;
   while (last >= 0 && state.picks.source(last) >= 0) {
     --last;
@@ -87,8 +88,8 @@ void add_codes(SelectState& state) {
     std::vector<float> packed;
     for (Index p = begin; p < end; ++p) {
       if (state.picks.source(p) < 0) {
-        anchors.entry_numbers(p) = code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed,
-                                            anchors.entry_codes(p));
+        anchors.entry_numbers(p) =
+            code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed, anchors.entry_codes(p));
       }
     }
   });
@@ -97,15 +98,14 @@ void add_codes(SelectState& state) {
 }
 
 void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
-  const SelectStatistics& now = state.statistics;
-  const auto screened = static_cast<double>((now.pairs_screened - now.pairs_looked_up) -
-                                            (last_.pairs_screened - last_.pairs_looked_up));
+  // Cells hold pairs that are near, of which any screen lets many through: they are not judged.
+  const ScreenCounts& now = state.screened;
+  const auto screened = static_cast<double>(now.screened - last_.screened);
   if (screened < tuning::kPairsToJudge) {
     return;
   }
-  const auto confirmed = static_cast<double>(now.pairs_confirmed - last_.pairs_confirmed);
-  const auto in_vain = static_cast<double>((now.pairs_refined - now.pairs_improved) -
-                                           (last_.pairs_refined - last_.pairs_improved));
+  const auto confirmed = static_cast<double>(now.confirmed - last_.confirmed);
+  const auto in_vain = static_cast<double>((now.refined - now.improved) - (last_.refined - last_.improved));
   last_ = now;
   if (in_vain > tuning::kMaxRefinedShare * screened) {
     state.cells.reset();
@@ -120,16 +120,36 @@ void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
   }
 }
 
-void ScreenPlan::add_cells(SelectState& state) {
+bool ScreenPlan::wants_cells(const SelectState& state) {
+  if (!state.cells) {
+    return false;
+  }
+  if (levels_to_rest_ > 0) {
+    --levels_to_rest_;
+    return false;
+  }
+  return true;
+}
+
+void ScreenPlan::judge_cells(const LookUp& result) {
+  if (result.saved >= tuning::kLookUpCost * result.spent) {
+    rest_ = 0;
+    return;
+  }
+  rest_ = std::min(2 * rest_ + 1, tuning::kLongestRest);
+  levels_to_rest_ = rest_;
+}
+
+void ScreenPlan::add_cells(SelectState& state) const {
   const Index picks = state.picks.size();
   const Index left = state.kept_away + count_ - picks;
-  const Index cells = std::min(std::clamp((picks + left) / tuning::kPicksPerCell, tuning::kMinCells,
-                                          tuning::kMaxCells),
-                               state.points.size() / 4);
+  const Index cells =
+      std::min(std::clamp((picks + left) / tuning::kPicksPerCell, tuning::kMinCells, tuning::kMaxCells),
+               state.points.size() / 4);
   if (state.cells || picks < schedule_.picks_before_cells || cells == 0 || left < cells) {
     return;
   }
-  state.cells.emplace(*state.codes, state.points.size(), cells, state.team, state.control);
+  state.cells = std::make_unique<Cells>(*state.codes, state.points.size(), cells, state.team, state.control);
   state.control.throw_if_stopped();
 }
 

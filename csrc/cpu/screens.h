@@ -22,7 +22,8 @@ class FloatScreen {
   // Brings the tiles up to the pick list.
   explicit FloatScreen(SelectState& state) : state_(&state) {
     if (!state.float_tiles) {
-      state.float_tiles.emplace(state.points.frame().screen(), state.points.frame().dimension());
+      state.float_tiles =
+          std::make_unique<FloatTiles>(state.points.frame().screen(), state.points.frame().dimension());
     }
     std::vector<float> packed;
     for (Index p = state.float_tiles->size(); p < state.picks.size(); ++p) {
@@ -44,7 +45,7 @@ class FloatScreen {
                                                        tiles.bias(tile), survivors);
   }
   // Whether a survivor goes on to refinement; its row's value so far is `value`.
-  bool confirm(Index /*row*/, double /*value*/, Index /*pick*/) const { return true; }
+  static bool confirm(Index /*row*/, double /*value*/, Index /*pick*/) { return true; }
 
   // One pick against blocks, for the pick loop.
   class Pick {
@@ -62,7 +63,7 @@ class FloatScreen {
       return frame.screen().screen_row(block.group(g), packed_.data(), frame.dimension(), block.bias(g),
                                        bias_);
     }
-    bool confirm(Index /*row*/, double /*value*/) const { return true; }
+    static bool confirm(Index /*row*/, double /*value*/) { return true; }
 
    private:
     const FloatScreen* screen_;
@@ -79,7 +80,8 @@ class CodeScreen {
   using Block = CodeBlock;
   static constexpr bool kTwoSteps = true;
 
-  explicit CodeScreen(SelectState& state) : state_(&state), rows_(&*state.codes), heads_(state.head) {
+  explicit CodeScreen(SelectState& state)
+      : state_(&state), rows_(state.codes.get()), heads_(state.head != nullptr) {
     if (heads_) {
       state.head->append_picks(state.picks, state.team, state.control);
       rows_ = &state.head->rows();
@@ -87,15 +89,15 @@ class CodeScreen {
       return;
     }
     if (!state.code_tiles) {
-      state.code_tiles.emplace(state.codes->padded());
+      state.code_tiles = std::make_unique<CodeTiles>(state.codes->padded());
     }
     for (Index p = state.code_tiles->size(); p < state.picks.size(); ++p) {
       state.code_tiles->append(state.pick_codes(p), pick_code(state.pick_numbers(p), state.codes->bound()));
     }
-    tiles_ = &*state.code_tiles;
+    tiles_ = state.code_tiles.get();
   }
 
-  int tile_picks() const { return kCodeTilePicks; }
+  static int tile_picks() { return kCodeTilePicks; }
   Index tiles() const { return tiles_->tiles(); }
   Index row_bytes() const { return rows_->padded(); }
   int lanes() const { return rows_->kernels().lanes; }
@@ -141,8 +143,7 @@ class CodeScreen {
     const RowCode& point = codes.numbers(row);
     std::int32_t dot = 0;
     codes.kernels().dots(codes.codes(row), pick_codes, 1, codes.padded(), &dot);
-    return pair_survives(dot, point,
-                         codes.bound().point_bias(static_cast<double>(point.squared_norm), value),
+    return pair_survives(dot, point, codes.bound().point_bias(static_cast<double>(point.squared_norm), value),
                          pick_code(pick, codes.bound()));
   }
 

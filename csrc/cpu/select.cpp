@@ -66,7 +66,8 @@ class CpuStages final : public Stages {
     if (!state_.labels.empty()) {
       std::ranges::fill(state_.labels, Index{0});
     }
-    state_.statistics.pairs_refined += state_.points.size();
+    state_.screened.refined += state_.points.size();
+    state_.screened.improved += state_.points.size();
   }
 
   double value_at_rank(Index rank) override {
@@ -113,8 +114,8 @@ class CpuStages final : public Stages {
 
   void certify(const Threshold& threshold) override {
     plan_.before_level(state_);
-    if (state_.cells) {
-      cpu::certify(state_, threshold);
+    if (plan_.wants_cells(state_)) {
+      plan_.judge_cells(cpu::certify(state_, threshold));
     }
   }
 
@@ -159,7 +160,17 @@ class CpuStages final : public Stages {
 
   Index capacity() const override { return capacity_; }
   Index free_rows() const override { return state_.free_rows; }
-  SelectStatistics& statistics() override { return state_.statistics; }
+  SelectStatistics& statistics() override {
+    SelectStatistics& s = state_.statistics;
+    ScreenCounts all = state_.screened;
+    all += state_.looked_up;
+    s.pairs_screened = all.screened;
+    s.pairs_looked_up = state_.looked_up.screened;
+    s.pairs_confirmed = all.confirmed;
+    s.pairs_refined = all.refined;
+    s.pairs_improved = all.improved;
+    return s;
+  }
 
  private:
   double largest_value() {
@@ -201,6 +212,7 @@ void SelectState::take(Index i, Index position, double value) {
 }
 
 SelectResult select(const SelectProblem& problem, Control& control) {
+  control.set_progress(0, problem.request.count, kInfinity);
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
   const Points points(problem.points, frame, team, control);

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cmath>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -39,6 +39,22 @@ SelectResult select(const SelectProblem& problem, Control& control);
 
 // A row that was picked or is in `selected`: below every distance, so that no threshold admits it.
 inline constexpr double kTaken = -1.0;
+
+// What a screen did with the pairs that it was given.
+struct ScreenCounts {
+  Index screened = 0;   // lower bounds computed
+  Index confirmed = 0;  // computed again, more finely
+  Index refined = 0;    // canonical distances computed
+  Index improved = 0;   // those that lowered a value
+
+  ScreenCounts& operator+=(const ScreenCounts& other) {
+    screened += other.screened;
+    confirmed += other.confirmed;
+    refined += other.refined;
+    improved += other.improved;
+    return *this;
+  }
+};
 
 struct SelectState {
   SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign);
@@ -96,18 +112,26 @@ struct SelectState {
   std::vector<Index> listed;    // rows of the level, then the candidates among them
 
   // What the screens work with; ScreenPlan decides which are there.
-  std::optional<CodedRows> codes;         // of all rows; absent: the float32 screen is used
-  std::optional<CodedRows> anchor_codes;  // by entry of `picks`
-  std::optional<Cells> cells;
-  std::optional<Head> head;               // the first columns of rotated rows
-  std::optional<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
-  std::optional<FloatTiles> float_tiles;  // of the picks, for the float32 screen
+  std::unique_ptr<CodedRows> codes;         // of all rows; absent: the float32 screen is used
+  std::unique_ptr<CodedRows> anchor_codes;  // by entry of `picks`
+  std::unique_ptr<Cells> cells;
+  std::unique_ptr<Head> head;               // the first columns of rotated rows
+  std::unique_ptr<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
+  std::unique_ptr<FloatTiles> float_tiles;  // of the picks, for the float32 screen
 
+  // By the screen, and by looking into cells.
+  ScreenCounts screened;
+  ScreenCounts looked_up;
   SelectStatistics statistics;
 };
 
-// See Stages::certify, Stages::catch_up and Stages::pick.
-void certify(SelectState& state, const Threshold& threshold);
+// See Stages::certify, Stages::catch_up and Stages::pick. certify returns how many pairs looking up
+// cost, and how many it is thought to have saved catch-up.
+struct LookUp {
+  double spent = 0;
+  double saved = 0;
+};
+LookUp certify(SelectState& state, const Threshold& threshold);
 Index catch_up(SelectState& state, Threshold& threshold, Index capacity);
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result);

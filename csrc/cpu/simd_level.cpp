@@ -11,7 +11,7 @@ namespace farpoint::cpu {
 namespace {
 
 constexpr std::array<std::string_view, kSimdLevels> kNames = {"baseline", "avx2", "avxvnni", "avx512",
-                                                                 "avx512vnni"};
+                                                              "avx512vnni"};
 
 #if defined(__x86_64__)
 // Every processor with AVX2 has F16C, but a hypervisor may hide it, and old compilers do not know its

@@ -18,7 +18,7 @@ std::string_view simd_level_name(SimdLevel level);
 std::optional<SimdLevel> parse_simd_level(std::string_view name);
 
 bool simd_level_compiled(SimdLevel level);
-bool simd_level_supported(SimdLevel level);   // by this processor and its operating system
+bool simd_level_supported(SimdLevel level);          // by this processor and its operating system
 const std::vector<SimdLevel>& usable_simd_levels();  // compiled and supported, the preferred last
 
 // `name` empty: the best usable level. Throws std::invalid_argument with the usable ones otherwise.

@@ -93,12 +93,12 @@ Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Kin
   if (kind == Kind::floats) {
     return attack_with<T>(FloatScreen(state), state, skipped);
   }
-  state.codes.emplace(code_all_rows(rows, team, control));
+  state.codes = std::make_unique<CodedRows>(code_all_rows(rows, team, control));
   if (kind == Kind::heads) {
     std::vector<Index> all(static_cast<std::size_t>(rows.size()));
     std::iota(all.begin(), all.end(), Index{0});
     const Index columns = std::max<Index>(1, points.columns / 2);
-    state.head.emplace(rows, find_basis(rows, columns), columns);
+    state.head = std::make_unique<Head>(rows, find_basis(rows, columns), columns);
     state.head->ensure(all, team, control);
   }
   return attack_with<T>(CodeScreen(state), state, skipped);

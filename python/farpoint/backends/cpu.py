@@ -120,7 +120,8 @@ class CpuBackend:
                 "pairs_improved": raw["pairs_improved"],
                 "fraction_evaluated": min(1.0, raw["pairs_screened"] / pairs),
                 "seconds_by_phase": {
-                    phase: raw[f"seconds_{phase}"] for phase in ("seed", "certify", "catch_up", "pick", "assign")
+                    phase: raw[f"seconds_{phase}"]
+                    for phase in ("seed", "certify", "catch_up", "pick", "assign")
                 },
             },
         )
