@@ -68,7 +68,7 @@ inline constexpr Index kPicksPerCell = 64;
 inline constexpr Index kMinCells = 64;
 inline constexpr Index kMaxCells = 1024;
 inline constexpr Index kRowsPerLook = 64;
-// A pair looked up costs so many pairs of the blocked product; where the saving is less, cells rest for
+// A pair looked up costs so many pairs of the blocked product; where a ring of cells saves less, it rests for
 // 1, 3, 7, ... levels.
 inline constexpr double kLookUpCost = 3.0;
 inline constexpr int kLongestRest = 31;
@@ -76,6 +76,7 @@ inline constexpr int kLongestRest = 31;
 // Heads are chosen again when the pick list has grown so much.
 inline constexpr Index kHeadsAgain = 4;
 inline constexpr Index kMaxHeadDimension = 4096;
+inline constexpr Index kMaxHeadColumns = 256;
 // Rows sampled for the basis, rounds of subspace iteration, rows sampled to choose the columns.
 inline constexpr Index kBasisSample = 4096;
 inline constexpr int kBasisRounds = 3;

@@ -49,7 +49,7 @@ Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, 
       lists_each_(static_cast<int>(std::min<Index>(kNearest, count))),
       lists_(at(count)),
       nearest_(at(rows * kNearest)),
-      looked_(at(rows), 0) {
+      looked_(at(rows * kRings), 0) {
   const Index padded = codes.padded();
   CodeTiles tiles(padded);
   for (Index c = 0; c < count; ++c) {

@@ -17,7 +17,10 @@ namespace farpoint::cpu {
 
 class Cells {
  public:
-  static constexpr int kNearest = 4;  // lists that a point looks into
+  static constexpr int kNearest = 16;  // lists that a point knows
+  // It looks into them ring by ring, the nearest first, and goes on while it has not found enough.
+  static constexpr int kRings = 2;
+  static constexpr std::array<int, kRings + 1> kRingEnds = {0, 4, kNearest};
 
   // `count` centres, at most 2^16, sampled from the rows of `codes`.
   Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, Control& control);
@@ -34,15 +37,16 @@ class Cells {
   // Adds the next entry: a row of the matrix (`source`), or -1 with its codes.
   void append(Index source, const std::int8_t* codes, const RowCode& numbers);
 
-  // Lists of row i, nearest first.
+  // List number `which` of row i, nearest first.
   const List& list(Index i, int which) const {
     return lists_[static_cast<std::size_t>(nearest_[static_cast<std::size_t>(i * kNearest + which)])];
   }
+  // How many lists there are to look into.
   int lists() const { return lists_each_; }
 
-  // Picks below this were looked at by row i already.
-  Index looked(Index i) const { return looked_[static_cast<std::size_t>(i)]; }
-  void set_looked(Index i) { looked_[static_cast<std::size_t>(i)] = size_; }
+  // Picks below this were looked at by row i already, in that ring.
+  Index looked(Index i, int ring) const { return looked_[static_cast<std::size_t>(i * kRings + ring)]; }
+  void set_looked(Index i, int ring) { looked_[static_cast<std::size_t>(i * kRings + ring)] = size_; }
 
  private:
   using Nearest = std::array<std::uint16_t, kNearest>;

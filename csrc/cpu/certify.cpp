@@ -65,39 +65,54 @@ void look(SelectState& state, Index i, const Cells::List& list, Index from, Scre
 
 }  // namespace
 
-LookUp certify(SelectState& state, const Threshold& threshold) {
+LookUps certify(SelectState& state, const Threshold& threshold, int rings) {
   Cells& cells = *state.cells;
   for (Index p = cells.size(); p < state.picks.size(); ++p) {
     cells.append(state.picks.source(p), state.pick_codes(p), state.pick_numbers(p));
   }
-  std::vector<ScreenCounts> counts(at(state.team.size()));
+  struct Mine {
+    ScreenCounts counts;
+    LookUps look_ups;
+  };
+  std::vector<Mine> threads(at(state.team.size()));
   const auto listed = static_cast<Index>(state.listed.size());
   state.team.for_each(listed, tuning::kRowsPerLook, state.control, [&](int thread, Index begin, Index end) {
-    ScreenCounts mine;
+    Mine mine;
     for (Index place = begin; place < end; ++place) {
       const Index i = state.listed[at(place)];
-      const Index from = std::max(state.progress[at(i)], cells.looked(i));
-      for (int which = 0; which < cells.lists(); ++which) {
-        look(state, i, cells.list(i, which), from, mine);
+      for (int ring = 0; ring < rings && threshold.admits(state.values[at(i)], i); ++ring) {
+        const Index before = mine.counts.screened;
+        const Index from = std::max(state.progress[at(i)], cells.looked(i, ring));
+        const int end_list = std::min(Cells::kRingEnds[static_cast<std::size_t>(ring) + 1], cells.lists());
+        for (int which = Cells::kRingEnds[static_cast<std::size_t>(ring)]; which < end_list; ++which) {
+          look(state, i, cells.list(i, which), from, mine.counts);
+        }
+        cells.set_looked(i, ring);
+        LookUp& result = mine.look_ups[static_cast<std::size_t>(ring)];
+        result.spent += static_cast<double>(mine.counts.screened - before);
+        if (!threshold.admits(state.values[at(i)], i)) {
+          // Catch-up would have met its near pick half-way through the list, as often as not.
+          result.saved += 0.5 * static_cast<double>(state.picks.size() - state.progress[at(i)]);
+        }
       }
-      cells.set_looked(i);
     }
-    counts[at(thread)] += mine;
+    Mine& sum = threads[at(thread)];
+    sum.counts += mine.counts;
+    for (std::size_t ring = 0; ring < sum.look_ups.size(); ++ring) {
+      sum.look_ups[ring].spent += mine.look_ups[ring].spent;
+      sum.look_ups[ring].saved += mine.look_ups[ring].saved;
+    }
   });
   state.control.throw_if_stopped();
-  LookUp result;
-  for (const ScreenCounts& mine : counts) {
-    state.looked_up += mine;
-    result.spent += static_cast<double>(mine.screened);
-  }
-  std::erase_if(state.listed, [&](Index i) {
-    const bool settled = !threshold.admits(state.values[at(i)], i);
-    if (settled) {
-      // Catch-up would have met its near pick half-way through the list, as often as not.
-      result.saved += 0.5 * static_cast<double>(state.picks.size() - state.progress[at(i)]);
+  LookUps result{};
+  for (const Mine& mine : threads) {
+    state.looked_up += mine.counts;
+    for (std::size_t ring = 0; ring < result.size(); ++ring) {
+      result[ring].spent += mine.look_ups[ring].spent;
+      result[ring].saved += mine.look_ups[ring].saved;
     }
-    return settled;
-  });
+  }
+  std::erase_if(state.listed, [&](Index i) { return !threshold.admits(state.values[at(i)], i); });
   return result;
 }
 

@@ -185,7 +185,8 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
   if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
     return false;
   }
-  state.head = choose_head(points, state.picks, state.listed, state.values, schedule.head_worth);
+  state.head =
+      choose_head(points, state.picks, state.listed, state.values, schedule.head_worth, team, control);
   if (state.head) {
     state.head->ensure(state.listed, team, control);
   }

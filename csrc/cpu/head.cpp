@@ -25,20 +25,20 @@ struct FloatMatrix {
 };
 
 // out(i, j) = a.row(i) . b.row(j), by the kernels of the screen.
-FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b) {
+FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b,
+                     ThreadTeam& team, Control& control) {
   const Index length = a.columns;
   FloatTiles tiles(kernels, length);
   for (Index i = 0; i < a.rows; ++i) {
     tiles.append(a.row(i), 0);
   }
   FloatMatrix out(a.rows, b.rows);
-  std::vector<float> group(at(length * kernels.lanes));
-  std::vector<float> sums(at(Index{kernels.lanes} * kernels.tile_picks));
-  for (Index j0 = 0; j0 < b.rows; j0 += kernels.lanes) {
-    const Index lanes = std::min<Index>(kernels.lanes, b.rows - j0);
-    std::ranges::fill(group, 0.0F);
+  team.for_each(b.rows, kernels.lanes, control, [&](int, Index begin, Index end) {
+    const Index lanes = end - begin;
+    std::vector<float> group(at(length * kernels.lanes));
+    std::vector<float> sums(at(Index{kernels.lanes} * kernels.tile_picks));
     for (Index l = 0; l < lanes; ++l) {
-      const float* row = b.row(j0 + l);
+      const float* row = b.row(begin + l);
       for (Index s = 0; s < length; ++s) {
         group[at(s * kernels.lanes + l)] = row[s];
       }
@@ -47,10 +47,11 @@ FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const F
       kernels.product_tile(group.data(), tiles.tile(t), length, sums.data());
       const Index picks = std::min<Index>(kernels.tile_picks, a.rows - t * kernels.tile_picks);
       for (Index p = 0; p < picks; ++p) {
-        std::copy_n(sums.begin() + p * kernels.lanes, lanes, out.row(t * kernels.tile_picks + p) + j0);
+        std::copy_n(sums.begin() + p * kernels.lanes, lanes, out.row(t * kernels.tile_picks + p) + begin);
       }
     }
-  }
+  });
+  control.throw_if_stopped();
   return out;
 }
 
@@ -122,10 +123,10 @@ float round_up(double x) {
 
 }  // namespace
 
-Basis find_basis(const Points& points, Index rows) {
+Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
-  const Index sample = std::min(points.size(), std::max(tuning::kBasisSample, 4 * d));
+  const Index sample = std::min(points.size(), std::max(tuning::kBasisSample, 2 * d));
   // One column of the sample a row, so that the covariance is a product of rows.
   FloatMatrix columns(d, sample);
   FloatMatrix basis(rows, d);
@@ -140,10 +141,10 @@ Basis find_basis(const Points& points, Index rows) {
       std::ranges::copy(packed, basis.row(s));
     }
   }
-  const FloatMatrix covariance = products(frame.screen(), columns, columns);
+  const FloatMatrix covariance = products(frame.screen(), columns, columns, team, control);
   for (int round = 0; round < tuning::kBasisRounds; ++round) {
     // The covariance is symmetric: its rows are its columns.
-    basis = products(frame.screen(), basis, covariance);
+    basis = products(frame.screen(), basis, covariance, team, control);
     orthonormalise(basis);
   }
   return {rows, d, std::move(basis.elements)};
@@ -278,15 +279,16 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
 }
 
 std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                  std::span<const double> values, double worth) {
+                                  std::span<const double> values, double worth, ThreadTeam& team,
+                                  Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
   const Index step = std::min<Index>(kCodeColumns, d / 2);
-  const Index most = step == 0 ? 0 : d / 2 / step * step;
+  const Index most = step == 0 ? 0 : std::min(tuning::kMaxHeadColumns, d / 2 / step * step);
   if (most == 0 || listed.empty() || picks.size() == 0) {
     return nullptr;
   }
-  const Basis basis = find_basis(points, most);
+  const Basis basis = find_basis(points, most, team, control);
   FloatMatrix directions(most, d);
   directions.elements = basis.elements;
 
@@ -297,7 +299,7 @@ std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, s
       const Index i = sampled_row(s, packed.rows, of);
       norms.push_back(frame.pack_row(pointer(i), self_dot(i), packed.row(s)));
     }
-    return products(frame.screen(), packed, directions);
+    return products(frame.screen(), packed, directions, team, control);
   };
   std::vector<double> x_norms;
   std::vector<double> y_norms;

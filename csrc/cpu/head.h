@@ -31,7 +31,7 @@ struct Basis {
 };
 
 // `rows` directions in which a sample of the points (packed) spreads most, roughly in falling order.
-Basis find_basis(const Points& points, Index rows);
+Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& control);
 
 class Head {
  public:
@@ -71,6 +71,7 @@ class Head {
 // The head for `listed` rows, whose values so far are values[row], against the picks, if one brings the cost
 // of screening below `worth` times that of whole rows.
 std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                  std::span<const double> values, double worth);
+                                  std::span<const double> values, double worth, ThreadTeam& team,
+                                  Control& control);
 
 }  // namespace farpoint::cpu

@@ -77,12 +77,12 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
   state.cells = std::make_unique<Cells>(*state.codes, x.size(), cells, team, control);
   control.throw_if_stopped();
   Threshold everything = Threshold::everything();
-  certify(state, everything);
+  certify(state, everything, 1);
   if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
     return false;
   }
   state.cells.reset();
-  state.head = choose_head(x, state.picks, state.listed, state.values, schedule.head_worth);
+  state.head = choose_head(x, state.picks, state.listed, state.values, schedule.head_worth, team, control);
   catch_up(state, everything, x.size());
   std::ranges::copy(state.values, values.begin());
   std::ranges::copy(state.labels, indices.begin());

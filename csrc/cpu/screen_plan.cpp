@@ -120,24 +120,26 @@ void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
   }
 }
 
-bool ScreenPlan::wants_cells(const SelectState& state) {
-  if (!state.cells) {
-    return false;
+int ScreenPlan::rings_wanted(const SelectState& state) {
+  int rings = 0;
+  if (state.cells) {
+    while (rings < Cells::kRings && rests_[static_cast<std::size_t>(rings)].levels_left == 0) {
+      ++rings;
+    }
+    if (rings < Cells::kRings) {
+      --rests_[static_cast<std::size_t>(rings)].levels_left;
+    }
   }
-  if (levels_to_rest_ > 0) {
-    --levels_to_rest_;
-    return false;
-  }
-  return true;
+  return rings;
 }
 
-void ScreenPlan::judge_cells(const LookUp& result) {
-  if (result.saved >= tuning::kLookUpCost * result.spent) {
-    rest_ = 0;
-    return;
+void ScreenPlan::judge_rings(const LookUps& results, int rings) {
+  for (std::size_t ring = 0; ring < static_cast<std::size_t>(rings); ++ring) {
+    Rest& rest = rests_[ring];
+    const bool paid = results[ring].saved >= tuning::kLookUpCost * results[ring].spent;
+    rest.length = paid ? 0 : std::min(2 * rest.length + 1, tuning::kLongestRest);
+    rest.levels_left = rest.length;
   }
-  rest_ = std::min(2 * rest_ + 1, tuning::kLongestRest);
-  levels_to_rest_ = rest_;
 }
 
 void ScreenPlan::add_cells(SelectState& state) const {
@@ -161,7 +163,8 @@ void ScreenPlan::add_head(SelectState& state) {
     return;
   }
   head_at_ = picks;
-  state.head = choose_head(state.points, state.picks, state.listed, state.values, schedule_.head_worth);
+  state.head = choose_head(state.points, state.picks, state.listed, state.values, schedule_.head_worth,
+                           state.team, state.control);
   if (!state.head) {
     return;
   }

@@ -9,6 +9,8 @@
 //   + heads (head.h)          once the pick list is long; chosen anew when it has grown by a factor
 #pragma once
 
+#include <array>
+
 #include "core/tuning.h"
 #include "cpu/select.h"
 
@@ -25,10 +27,10 @@ class ScreenPlan {
 
   // Called with the rows of the level in state.listed.
   void before_level(SelectState& state);
-  // Whether to look into cells at this level: where that settles too few rows for what it costs, as in data
-  // without neighbourhoods, it is tried again ever more rarely.
-  bool wants_cells(const SelectState& state);
-  void judge_cells(const LookUp& result);
+  // How many rings of cells to look into at this level: those that settle too few rows for what they cost,
+  // as in data without neighbourhoods, are tried again ever more rarely.
+  int rings_wanted(const SelectState& state);
+  void judge_rings(const LookUps& results, int rings);
 
  private:
   bool worth_coding(const SelectState& state) const;
@@ -40,8 +42,11 @@ class ScreenPlan {
   Index count_;
   Index trial_at_ = 0;  // length of the pick list from which a trial of codes is worth it
   bool heads_wanted_ = true;
-  int levels_to_rest_ = 0;
-  int rest_ = 0;
+  struct Rest {
+    int levels_left = 0;
+    int length = 0;
+  };
+  std::array<Rest, Cells::kRings> rests_;
   Index head_at_ = 0;  // length of the pick list when heads were chosen
   ScreenCounts last_;  // when the screen was judged last
 };

@@ -114,8 +114,8 @@ class CpuStages final : public Stages {
 
   void certify(const Threshold& threshold) override {
     plan_.before_level(state_);
-    if (plan_.wants_cells(state_)) {
-      plan_.judge_cells(cpu::certify(state_, threshold));
+    if (const int rings = plan_.rings_wanted(state_); rings > 0) {
+      plan_.judge_rings(cpu::certify(state_, threshold, rings), rings);
     }
   }
 

@@ -6,6 +6,7 @@
 //   pick.cpp       the pick loop over the candidates
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <memory>
 #include <span>
@@ -125,13 +126,14 @@ struct SelectState {
   SelectStatistics statistics;
 };
 
-// See Stages::certify, Stages::catch_up and Stages::pick. certify returns how many pairs looking up
-// cost, and how many it is thought to have saved catch-up.
+// See Stages::certify, Stages::catch_up and Stages::pick. certify looks into the first `rings` rings of cells
+// and returns how many pairs each cost, and how many it is thought to have saved catch-up.
 struct LookUp {
   double spent = 0;
   double saved = 0;
 };
-LookUp certify(SelectState& state, const Threshold& threshold);
+using LookUps = std::array<LookUp, Cells::kRings>;
+LookUps certify(SelectState& state, const Threshold& threshold, int rings);
 Index catch_up(SelectState& state, Threshold& threshold, Index capacity);
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result);

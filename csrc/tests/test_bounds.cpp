@@ -98,7 +98,7 @@ Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Kin
     std::vector<Index> all(static_cast<std::size_t>(rows.size()));
     std::iota(all.begin(), all.end(), Index{0});
     const Index columns = std::max<Index>(1, points.columns / 2);
-    state.head = std::make_unique<Head>(rows, find_basis(rows, columns), columns);
+    state.head = std::make_unique<Head>(rows, find_basis(rows, columns, team, control), columns);
     state.head->ensure(all, team, control);
   }
   return attack_with<T>(CodeScreen(state), state, skipped);
