@@ -56,4 +56,15 @@ inline constexpr std::chrono::milliseconds kPollPeriod{50};
 inline constexpr int kSpins = 2000;
 inline constexpr int kYields = 200;
 
+// Buckets of low-dimensional points (docs/decisions/0005-low-dimension.md).
+inline constexpr Index kBucketPoints = 48;
+inline constexpr Index kBucketCandidates = 256;
+inline constexpr Index kBucketBatch = 1024;
+inline constexpr double kBucketFirstGap = 0.01;
+inline constexpr int kBucketTreesPerThread = 8;
+inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;
+inline constexpr Index kBucketPicksPerCompaction = 16;
+inline constexpr Index kBucketMinRows = 1;
+inline constexpr double kBucketWorkPerElement = 50;
+
 }  // namespace farpoint::tuning

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/tuning.h"
+#include "cpu/buckets.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -195,6 +196,9 @@ Index candidate_capacity(Index dimension, int threads) {
 }
 
 SelectResult select(const SelectProblem& problem, Control& control) {
+  if (buckets_suit(problem)) {
+    return select_by_buckets(problem, control);
+  }
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
   const Points points(problem.points, frame, team, control);

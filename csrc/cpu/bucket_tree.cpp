@@ -1,0 +1,371 @@
+#include "cpu/bucket_tree.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "core/tuning.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+template <class T, int D>
+struct Record {
+  T x[D];
+  std::uint32_t row;
+};
+
+struct Range {
+  Index begin;
+  Index end;
+  Index size() const { return end - begin; }
+};
+
+template <class T, int D>
+class Builder {
+ public:
+  using Tree = BucketTree<T>;
+  using Point = Record<T, D>;
+
+  Builder(const MatrixView& points, const std::vector<bool>& taken, bool labels, ThreadTeam& team,
+          Control& control)
+      : points_(points), taken_(taken), labels_(labels), team_(team), control_(control) {}
+
+  std::vector<Tree> build(int trees, typename BucketKernels<T>::Widen widen) {
+    read(widen);
+    std::vector<Range> ranges = {{0, points_.rows}};
+    spare_.resize(records_.size());
+    while (static_cast<int>(ranges.size()) < trees) {
+      std::vector<Range> halves(ranges.size() * 2);
+      team_.for_each(static_cast<Index>(ranges.size()), 1, control_, [&](int thread, Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) {
+          std::tie(halves[at(2 * i)], halves[at(2 * i + 1)]) = split(ranges[at(i)], thread);
+        }
+      });
+      control_.throw_if_stopped();
+      ranges = std::move(halves);
+      std::erase_if(ranges, [](const Range& range) { return range.size() == 0; });
+    }
+    std::vector<Tree> result(ranges.size());
+    std::vector<std::vector<Range>> buckets(ranges.size());
+    const auto count = static_cast<Index>(ranges.size());
+    team_.for_each(count, 1, control_, [&](int thread, Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        result[at(i)].quads.emplace_back();
+        result[at(i)].depth = divide(ranges[at(i)], 0, result[at(i)], buckets[at(i)], thread);
+      }
+    });
+    control_.throw_if_stopped();
+    spare_ = {};
+    team_.for_each(count, 1, control_, [&](int thread, Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        fill(result[at(i)], buckets[at(i)], thread);
+      }
+    });
+    control_.throw_if_stopped();
+    return result;
+  }
+
+ private:
+  struct Box {
+    std::array<T, D> lower;
+    std::array<T, D> upper;
+  };
+
+  void read(typename BucketKernels<T>::Widen widen) {
+    records_.resize(at(points_.rows));
+    team_.for_each(points_.rows, tuning::kRowsPerTask, control_, [&](int, Index begin, Index end) {
+      widen(points_.row(begin), points_.row_stride, end - begin, D,
+            reinterpret_cast<std::byte*>(records_.data() + begin), sizeof(Point));
+      for (Index i = begin; i < end; ++i) {
+        records_[at(i)].row = static_cast<std::uint32_t>(i);
+      }
+    });
+    control_.throw_if_stopped();
+  }
+
+  // True when the call shall stop. Cheap enough for every few thousand points.
+  bool stop(int thread) const { return thread == 0 ? control_.poll() : control_.stopped(); }
+
+  Box box_of(Range range) const {
+    Box box;
+    std::copy_n(records_[at(range.begin)].x, D, box.lower.begin());
+    box.upper = box.lower;
+    for (Index i = range.begin; i < range.end; ++i) {
+      for (std::size_t j = 0; j < D; ++j) {
+        const T x = records_[at(i)].x[j];
+        box.lower[j] = x < box.lower[j] ? x : box.lower[j];
+        box.upper[j] = x > box.upper[j] ? x : box.upper[j];
+      }
+    }
+    return box;
+  }
+
+  static std::pair<std::size_t, double> widest(const Box& box) {
+    std::pair<std::size_t, double> result = {0, 0.0};
+    for (std::size_t j = 0; j < D; ++j) {
+      const double width = static_cast<double>(box.upper[j]) - static_cast<double>(box.lower[j]);
+      if (width > result.second) {
+        result = {j, width};
+      }
+    }
+    return result;
+  }
+
+  // Two ranges, neither empty where `range` has two points.
+  std::pair<Range, Range> split(Range range, int thread) {
+    std::array<T, kSample> sample;
+    const Index size = range.size();
+    const Index samples = std::min(size, size >= kLarge ? Index{kSample} : Index{kSmallSample});
+    if (samples < 2) {
+      return {range, {range.end, range.end}};
+    }
+    const auto record = [&](Index s) { return range.begin + (2 * s + 1) * size / (2 * samples); };
+    Box box;
+    std::copy_n(records_[at(record(0))].x, D, box.lower.begin());
+    box.upper = box.lower;
+    for (Index s = 1; s < samples; ++s) {
+      const T* x = records_[at(record(s))].x;
+      for (std::size_t j = 0; j < D; ++j) {
+        box.lower[j] = std::min(box.lower[j], x[j]);
+        box.upper[j] = std::max(box.upper[j], x[j]);
+      }
+    }
+    auto [dimension, width] = widest(box);
+    if (width > 0.0) {
+      for (Index s = 0; s < samples; ++s) {
+        sample[at(s)] = records_[at(record(s))].x[dimension];
+      }
+      const auto end = sample.begin() + samples;
+      const auto middle = sample.begin() + samples / 2;
+      std::nth_element(sample.begin(), middle, end);
+      T pivot = *middle;
+      if (pivot == box.lower[dimension]) {
+        // The next larger one: then both sides hold a point of the sample.
+        pivot = box.upper[dimension];
+        for (Index s = 0; s < samples; ++s) {
+          if (sample[at(s)] > box.lower[dimension] && sample[at(s)] < pivot) {
+            pivot = sample[at(s)];
+          }
+        }
+      }
+      return partition(range, dimension, pivot, thread);
+    }
+    // All of the sample are equal; perhaps not all of the range.
+    box = box_of(range);
+    std::tie(dimension, width) = widest(box);
+    if (width > 0.0) {
+      const double lower = static_cast<double>(box.lower[dimension]);
+      const auto middle = static_cast<T>(lower + width / 2);
+      const T pivot =
+          middle > box.lower[dimension] && middle <= box.upper[dimension] ? middle : box.upper[dimension];
+      return partition(range, dimension, pivot, thread);
+    }
+    const Index middle = range.begin + size / 2;
+    return {{range.begin, middle}, {middle, range.end}};
+  }
+
+  // Points below the pivot to the front, both parts in their old order. No branch depends on a point.
+  std::pair<Range, Range> partition(Range range, std::size_t dimension, T pivot, int thread) {
+    Point* left = records_.data() + range.begin;
+    Point* right = spare_.data() + range.begin;
+    for (Index begin = range.begin; begin < range.end && !stop(thread); begin += kChunk) {
+      const Index end = std::min(begin + kChunk, range.end);
+      for (Index i = begin; i < end; ++i) {
+        const Point point = records_[at(i)];
+        const bool below = point.x[dimension] < pivot;
+        *left = point;
+        *right = point;
+        left += below ? 1 : 0;
+        right += below ? 0 : 1;
+      }
+    }
+    const Index middle = left - records_.data();
+    std::copy(spare_.data() + range.begin, right, left);
+    return {{range.begin, middle}, {middle, range.end}};
+  }
+
+  // The children of `quad`; returns the depth below it.
+  int divide(Range range, std::size_t quad, Tree& tree, std::vector<Range>& buckets, int thread) {
+    std::array<Range, kQuad> children;
+    int count = 1;
+    children[0] = range;
+    for (int round = 0; round < 2; ++round) {
+      for (int c = count - 1; c >= 0; --c) {
+        const Range child = children[at(c)];
+        if (child.size() > tuning::kBucketPoints) {
+          std::tie(children[at(c)], children[at(count)]) = split(child, thread);
+          ++count;
+        }
+      }
+      if (control_.stopped()) {
+        return 0;
+      }
+    }
+    int depth = 1;
+    for (int c = 0; c < kQuad; ++c) {
+      const Range child = c < count ? children[at(c)] : Range{0, 0};
+      auto& node = tree.quads[quad];
+      node.largest[c] = c < count ? std::numeric_limits<T>::infinity() : T{kTakenSlot};
+      node.slot[c] = 0;
+      node.slots[c] = 0;
+      if (child.size() > tuning::kBucketPoints) {
+        const std::size_t below = tree.quads.size();
+        node.begin[c] = static_cast<Slot>(below);
+        tree.quads.emplace_back();
+        depth = std::max(depth, 1 + divide(child, below, tree, buckets, thread));
+      } else {
+        node.begin[c] = static_cast<Slot>(buckets.size());
+        node.slots[c] = static_cast<Slot>((child.size() + kBucketLanes - 1) / kBucketLanes * kBucketLanes);
+        buckets.push_back(child);
+      }
+    }
+    return depth;
+  }
+
+  // Copies the points to their slots and finds the boxes, from the buckets up.
+  void fill(Tree& tree, const std::vector<Range>& buckets, int thread) {
+    Index slots = 0;
+    for (auto& quad : tree.quads) {
+      for (const Slot size : quad.slots) {
+        slots += size;
+      }
+    }
+    tree.boxes.resize(tree.quads.size() * 2 * D * kQuad);
+    tree.coordinates.resize(at(slots * D / kBucketLanes));
+    tree.values.resize(at(slots / kBucketLanes));
+    tree.rows.resize(at(slots));
+    tree.labels.resize(labels_ ? at(slots) : 0, 0);
+    Slot next = 0;
+    // A quad comes after its parent: backwards, the boxes of children are there before they are asked for.
+    for (std::size_t q = tree.quads.size(); q-- > 0;) {
+      if (q % 64 == 0 && stop(thread)) {
+        return;
+      }
+      auto& quad = tree.quads[q];
+      T* boxes = tree.boxes.data() + q * 2 * D * kQuad;
+      for (int c = 0; c < kQuad; ++c) {
+        Box box = {};
+        if (quad.slots[c] > 0) {
+          const Range range = buckets[quad.begin[c]];
+          quad.begin[c] = next;
+          next += quad.slots[c];
+          quad.slot[c] = quad.begin[c];
+          fill_bucket(tree, quad.begin[c], quad.slots[c], range);
+          box = box_of(range);
+        } else if (quad.largest[c] > T{kTakenSlot}) {
+          box = box_below(tree, quad.begin[c]);
+        }
+        for (std::size_t j = 0; j < D; ++j) {
+          boxes[j * kQuad + static_cast<std::size_t>(c)] = box.lower[j];
+          boxes[(D + j) * kQuad + static_cast<std::size_t>(c)] = box.upper[j];
+        }
+      }
+    }
+  }
+
+  static Box box_below(const Tree& tree, Slot q) {
+    const T* boxes = tree.boxes.data() + static_cast<std::size_t>(q) * 2 * D * kQuad;
+    Box box;
+    for (std::size_t j = 0; j < D; ++j) {
+      box.lower[j] = boxes[j * kQuad];
+      box.upper[j] = boxes[(D + j) * kQuad];
+      for (std::size_t c = 1; c < kQuad && tree.quads[q].largest[c] > T{kTakenSlot}; ++c) {
+        box.lower[j] = std::min(box.lower[j], boxes[j * kQuad + c]);
+        box.upper[j] = std::max(box.upper[j], boxes[(D + j) * kQuad + c]);
+      }
+    }
+    return box;
+  }
+
+  void fill_bucket(Tree& tree, Slot first, Slot slots, Range range) {
+    T* coordinates = tree.coordinates_of(first, D);
+    T* values = tree.values_of(first);
+    for (Slot s = 0; s < slots; ++s) {
+      const bool real = s < range.size();
+      const Point& point = records_[at(range.begin + (real ? s : 0))];
+      for (std::size_t j = 0; j < D; ++j) {
+        coordinates[j * slots + s] = point.x[j];
+      }
+      const bool taken = !real || (!taken_.empty() && taken_[point.row]);
+      values[s] = taken ? T{kTakenSlot} : std::numeric_limits<T>::infinity();
+      tree.rows[first + s] = real ? point.row : kNoRow;
+    }
+  }
+
+  // Sampled to find a split: from kLarge points on, kSample of them.
+  static constexpr std::size_t kSample = 255;
+  static constexpr std::size_t kSmallSample = 31;
+  static constexpr Index kLarge = 4096;
+  static constexpr Index kChunk = 65536;  // points between two looks at the stop flag
+
+  const MatrixView& points_;
+  const std::vector<bool>& taken_;
+  bool labels_;
+  ThreadTeam& team_;
+  Control& control_;
+  std::vector<Point> records_;
+  std::vector<Point> spare_;
+};
+
+template <class T, int D>
+std::vector<BucketTree<T>> build(const MatrixView& points, const std::vector<bool>& taken, bool labels,
+                                 int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
+                                 Control& control) {
+  return Builder<T, D>(points, taken, labels, team, control)
+      .build(trees, kernels.widen[static_cast<std::size_t>(points.type)]);
+}
+
+}  // namespace
+
+template <>
+const BucketKernels<float>& bucket_kernels<float>(SimdLevel level) {
+  switch (level) {
+#if defined(FARPOINT_X86_LEVELS)
+    case SimdLevel::avx512:
+      return avx512::bucket_kernels_float();
+    case SimdLevel::avx2:
+      return avx2::bucket_kernels_float();
+#endif
+    default:
+      return baseline::bucket_kernels_float();
+  }
+}
+
+template <>
+const BucketKernels<double>& bucket_kernels<double>(SimdLevel level) {
+  switch (level) {
+#if defined(FARPOINT_X86_LEVELS)
+    case SimdLevel::avx512:
+      return avx512::bucket_kernels_double();
+    case SimdLevel::avx2:
+      return avx2::bucket_kernels_double();
+#endif
+    default:
+      return baseline::bucket_kernels_double();
+  }
+}
+
+template <class T>
+std::vector<BucketTree<T>> build_bucket_trees(const MatrixView& points, const std::vector<bool>& taken,
+                                              bool labels, int trees, const BucketKernels<T>& kernels,
+                                              ThreadTeam& team, Control& control) {
+  constexpr decltype(&build<T, 1>) kBuild[kBucketMaxDimension] = {build<T, 1>, build<T, 2>, build<T, 3>,
+                                                                   build<T, 4>, build<T, 5>, build<T, 6>,
+                                                                   build<T, 7>, build<T, 8>};
+  return kBuild[points.columns - 1](points, taken, labels, trees, kernels, team, control);
+}
+
+template std::vector<BucketTree<float>> build_bucket_trees(const MatrixView&, const std::vector<bool>&, bool,
+                                                           int, const BucketKernels<float>&, ThreadTeam&,
+                                                           Control&);
+template std::vector<BucketTree<double>> build_bucket_trees(const MatrixView&, const std::vector<bool>&, bool,
+                                                            int, const BucketKernels<double>&, ThreadTeam&,
+                                                            Control&);
+
+}  // namespace farpoint::cpu

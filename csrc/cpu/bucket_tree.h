@@ -1,0 +1,72 @@
+// Points of low dimension in buckets: a tree of bounding boxes over small sets of neighbouring points.
+//
+// A box of more than tuning::kBucketPoints points is split at the median of its widest dimension (of a
+// sample), twice, so that a node has up to four children: a quad, whose boxes are tested together. What is
+// not split is a bucket; its points lie together, by coordinate (bucket_kernels.h), rows rising. Equal
+// points are split by row number, so that no bucket is larger. A call's points are in several trees when
+// several threads share them.
+//
+// Any tree gives the same selection: the splits decide about speed alone.
+//
+// Memory: a point takes d + 1 T and 4 bytes (and 4 for labels), and as long as the trees are built another
+// d T and 4 bytes, twice. Padding to whole groups of lanes adds about a tenth, boxes a few bytes a point.
+#pragma once
+
+#include <vector>
+
+#include "core/control.h"
+#include "core/types.h"
+#include "cpu/bucket_kernels.h"
+#include "cpu/simd_level.h"
+#include "cpu/thread_team.h"
+
+namespace farpoint::cpu {
+
+using Slot = std::uint32_t;
+
+// A point whose value is this is taken: picked, kept away from, or no point at all.
+inline constexpr int kTakenSlot = -1;
+// The row of a slot without a point.
+inline constexpr std::uint32_t kNoRow = 0xffffffff;
+
+template <class T>
+struct BucketTree {
+  struct Quad {
+    T largest[kQuad];     // of the values of child c; kTakenSlot if there is none
+    Slot slot[kQuad];     // which has it: the lowest row among equals
+    Slot begin[kQuad];    // a bucket's first slot, or the number of a quad
+    Slot slots[kQuad];    // of a bucket; 0: the child is a quad
+  };
+  // kBucketLanes slots, aligned so that a vector of them is within a cache line.
+  struct alignas(sizeof(T) * kBucketLanes) Lanes {
+    T of[kBucketLanes];
+  };
+
+  T* coordinates_of(Slot begin, Index dimension) {
+    return coordinates.data()->of + static_cast<std::ptrdiff_t>(begin) * dimension;
+  }
+  T* values_of(Slot begin) { return values.data()->of + begin; }
+  const T* boxes_of(std::size_t quad, Index dimension) const {
+    return boxes.data() + static_cast<Index>(quad) * dimension * 2 * kQuad;
+  }
+
+  int depth = 0;            // quads from the first one down to the deepest bucket
+  std::vector<Quad> quads;  // the first is the root
+  std::vector<T> boxes;
+  std::vector<Lanes> coordinates;
+  std::vector<Lanes> values;
+  std::vector<std::uint32_t> rows;
+  std::vector<std::uint32_t> labels;  // empty unless asked for
+};
+
+template <class T>
+const BucketKernels<T>& bucket_kernels(SimdLevel level);
+
+// At most `trees` trees over the rows of `points` (at most kBucketMaxDimension columns, fewer than 2^32
+// rows), all values infinity, but for `taken` rows. Throws Interrupted.
+template <class T>
+std::vector<BucketTree<T>> build_bucket_trees(const MatrixView& points, const std::vector<bool>& taken,
+                                              bool labels, int trees, const BucketKernels<T>& kernels,
+                                              ThreadTeam& team, Control& control);
+
+}  // namespace farpoint::cpu
