@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "core/tuning.h"
@@ -36,10 +37,11 @@ class Builder {
           Control& control)
       : points_(points), taken_(taken), labels_(labels), team_(team), control_(control) {}
 
-  std::vector<Tree> build(int trees, typename BucketKernels<T>::Widen widen) {
+  BucketForest<T> build(int trees, typename BucketKernels<T>::Widen widen) {
+    forest_.dimension = D;
     read(widen);
     std::vector<Range> ranges = {{0, points_.rows}};
-    spare_.resize(records_.size());
+    spare_ = LargeArray<Point>(records_.size());
     while (static_cast<int>(ranges.size()) < trees) {
       std::vector<Range> halves(ranges.size() * 2);
       team_.for_each(static_cast<Index>(ranges.size()), 1, control_, [&](int thread, Index begin, Index end) {
@@ -51,34 +53,50 @@ class Builder {
       ranges = std::move(halves);
       std::erase_if(ranges, [](const Range& range) { return range.size() == 0; });
     }
-    std::vector<Tree> result(ranges.size());
-    std::vector<std::vector<Range>> buckets(ranges.size());
+    std::vector<Work> work(ranges.size());
+    forest_.trees.resize(ranges.size());
     const auto count = static_cast<Index>(ranges.size());
     team_.for_each(count, 1, control_, [&](int thread, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
-        result[at(i)].quads.emplace_back();
-        result[at(i)].depth = divide(ranges[at(i)], 0, result[at(i)], buckets[at(i)], thread);
+        Tree& tree = forest_.trees[at(i)];
+        tree.quads.emplace_back();
+        tree.depth = divide(ranges[at(i)], 0, tree, work[at(i)], thread);
       }
     });
     control_.throw_if_stopped();
     spare_ = {};
+    Slot slots = 0;
+    for (Work& of_tree : work) {
+      of_tree.first_slot = slots;
+      slots += of_tree.slots;
+    }
+    forest_.coordinates = LargeArray<T>(std::size_t{slots} * D);
+    forest_.values = LargeArray<T>(slots);
+    forest_.rows = LargeArray<std::uint32_t>(slots);
+    forest_.labels = LargeArray<std::uint32_t>(labels_ ? slots : 0);
     team_.for_each(count, 1, control_, [&](int thread, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
-        fill(result[at(i)], buckets[at(i)], thread);
+        fill(forest_.trees[at(i)], work[at(i)], thread);
       }
     });
     control_.throw_if_stopped();
-    return result;
+    return std::move(forest_);
   }
 
  private:
+  // A tree being made.
+  struct Work {
+    std::vector<Range> buckets;
+    Slot slots = 0;
+    Slot first_slot = 0;
+  };
   struct Box {
     std::array<T, D> lower;
     std::array<T, D> upper;
   };
 
   void read(typename BucketKernels<T>::Widen widen) {
-    records_.resize(at(points_.rows));
+    records_ = LargeArray<Point>(at(points_.rows));
     team_.for_each(points_.rows, tuning::kRowsPerTask, control_, [&](int, Index begin, Index end) {
       widen(points_.row(begin), points_.row_stride, end - begin, D,
             reinterpret_cast<std::byte*>(records_.data() + begin), sizeof(Point));
@@ -191,7 +209,7 @@ class Builder {
   }
 
   // The children of `quad`; returns the depth below it.
-  int divide(Range range, std::size_t quad, Tree& tree, std::vector<Range>& buckets, int thread) {
+  int divide(Range range, std::size_t quad, Tree& tree, Work& work, int thread) {
     std::array<Range, kQuad> children;
     int count = 1;
     children[0] = range;
@@ -218,30 +236,21 @@ class Builder {
         const std::size_t below = tree.quads.size();
         node.begin[c] = static_cast<Slot>(below);
         tree.quads.emplace_back();
-        depth = std::max(depth, 1 + divide(child, below, tree, buckets, thread));
+        depth = std::max(depth, 1 + divide(child, below, tree, work, thread));
       } else {
-        node.begin[c] = static_cast<Slot>(buckets.size());
+        node.begin[c] = static_cast<Slot>(work.buckets.size());
         node.slots[c] = static_cast<Slot>((child.size() + kBucketLanes - 1) / kBucketLanes * kBucketLanes);
-        buckets.push_back(child);
+        work.slots += node.slots[c];
+        work.buckets.push_back(child);
       }
     }
     return depth;
   }
 
   // Copies the points to their slots and finds the boxes, from the buckets up.
-  void fill(Tree& tree, const std::vector<Range>& buckets, int thread) {
-    Index slots = 0;
-    for (auto& quad : tree.quads) {
-      for (const Slot size : quad.slots) {
-        slots += size;
-      }
-    }
+  void fill(Tree& tree, const Work& work, int thread) {
     tree.boxes.resize(tree.quads.size() * 2 * D * kQuad);
-    tree.coordinates.resize(at(slots * D / kBucketLanes));
-    tree.values.resize(at(slots / kBucketLanes));
-    tree.rows.resize(at(slots));
-    tree.labels.resize(labels_ ? at(slots) : 0, 0);
-    Slot next = 0;
+    Slot next = work.first_slot;
     // A quad comes after its parent: backwards, the boxes of children are there before they are asked for.
     for (std::size_t q = tree.quads.size(); q-- > 0;) {
       if (q % 64 == 0 && stop(thread)) {
@@ -252,11 +261,11 @@ class Builder {
       for (int c = 0; c < kQuad; ++c) {
         Box box = {};
         if (quad.slots[c] > 0) {
-          const Range range = buckets[quad.begin[c]];
+          const Range range = work.buckets[quad.begin[c]];
           quad.begin[c] = next;
           next += quad.slots[c];
           quad.slot[c] = quad.begin[c];
-          fill_bucket(tree, quad.begin[c], quad.slots[c], range);
+          fill_bucket(quad.begin[c], quad.slots[c], range);
           box = box_of(range);
         } else if (quad.largest[c] > T{kTakenSlot}) {
           box = box_below(tree, quad.begin[c]);
@@ -283,9 +292,9 @@ class Builder {
     return box;
   }
 
-  void fill_bucket(Tree& tree, Slot first, Slot slots, Range range) {
-    T* coordinates = tree.coordinates_of(first, D);
-    T* values = tree.values_of(first);
+  void fill_bucket(Slot first, Slot slots, Range range) {
+    T* coordinates = forest_.coordinates_of(first);
+    T* values = forest_.values.data() + first;
     for (Slot s = 0; s < slots; ++s) {
       const bool real = s < range.size();
       const Point& point = records_[at(range.begin + (real ? s : 0))];
@@ -294,13 +303,16 @@ class Builder {
       }
       const bool taken = !real || (!taken_.empty() && taken_[point.row]);
       values[s] = taken ? T{kTakenSlot} : std::numeric_limits<T>::infinity();
-      tree.rows[first + s] = real ? point.row : kNoRow;
+      forest_.rows[first + s] = real ? point.row : kNoRow;
+      if (labels_) {
+        forest_.labels[first + s] = 0;
+      }
     }
   }
 
   // Sampled to find a split: from kLarge points on, kSample of them.
-  static constexpr std::size_t kSample = 255;
-  static constexpr std::size_t kSmallSample = 31;
+  static constexpr std::size_t kSample = 127;
+  static constexpr std::size_t kSmallSample = 15;
   static constexpr Index kLarge = 4096;
   static constexpr Index kChunk = 65536;  // points between two looks at the stop flag
 
@@ -309,12 +321,13 @@ class Builder {
   bool labels_;
   ThreadTeam& team_;
   Control& control_;
-  std::vector<Point> records_;
-  std::vector<Point> spare_;
+  LargeArray<Point> records_;
+  LargeArray<Point> spare_;
+  BucketForest<T> forest_;
 };
 
 template <class T, int D>
-std::vector<BucketTree<T>> build(const MatrixView& points, const std::vector<bool>& taken, bool labels,
+BucketForest<T> build(const MatrixView& points, const std::vector<bool>& taken, bool labels,
                                  int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
                                  Control& control) {
   return Builder<T, D>(points, taken, labels, team, control)
@@ -352,7 +365,7 @@ const BucketKernels<double>& bucket_kernels<double>(SimdLevel level) {
 }
 
 template <class T>
-std::vector<BucketTree<T>> build_bucket_trees(const MatrixView& points, const std::vector<bool>& taken,
+BucketForest<T> build_bucket_forest(const MatrixView& points, const std::vector<bool>& taken,
                                               bool labels, int trees, const BucketKernels<T>& kernels,
                                               ThreadTeam& team, Control& control) {
   constexpr decltype(&build<T, 1>) kBuild[kBucketMaxDimension] = {build<T, 1>, build<T, 2>, build<T, 3>,
@@ -361,10 +374,10 @@ std::vector<BucketTree<T>> build_bucket_trees(const MatrixView& points, const st
   return kBuild[points.columns - 1](points, taken, labels, trees, kernels, team, control);
 }
 
-template std::vector<BucketTree<float>> build_bucket_trees(const MatrixView&, const std::vector<bool>&, bool,
+template BucketForest<float> build_bucket_forest(const MatrixView&, const std::vector<bool>&, bool,
                                                            int, const BucketKernels<float>&, ThreadTeam&,
                                                            Control&);
-template std::vector<BucketTree<double>> build_bucket_trees(const MatrixView&, const std::vector<bool>&, bool,
+template BucketForest<double> build_bucket_forest(const MatrixView&, const std::vector<bool>&, bool,
                                                             int, const BucketKernels<double>&, ThreadTeam&,
                                                             Control&);
 

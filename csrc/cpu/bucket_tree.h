@@ -17,6 +17,7 @@
 #include "core/control.h"
 #include "core/types.h"
 #include "cpu/bucket_kernels.h"
+#include "cpu/large_array.h"
 #include "cpu/simd_level.h"
 #include "cpu/thread_team.h"
 
@@ -32,31 +33,32 @@ inline constexpr std::uint32_t kNoRow = 0xffffffff;
 template <class T>
 struct BucketTree {
   struct Quad {
-    T largest[kQuad];     // of the values of child c; kTakenSlot if there is none
-    Slot slot[kQuad];     // which has it: the lowest row among equals
-    Slot begin[kQuad];    // a bucket's first slot, or the number of a quad
-    Slot slots[kQuad];    // of a bucket; 0: the child is a quad
-  };
-  // kBucketLanes slots, aligned so that a vector of them is within a cache line.
-  struct alignas(sizeof(T) * kBucketLanes) Lanes {
-    T of[kBucketLanes];
+    T largest[kQuad];   // of the values of child c; kTakenSlot if there is none
+    Slot slot[kQuad];   // which has it: the lowest row among equals
+    Slot begin[kQuad];  // a bucket's first slot, or the number of a quad
+    Slot slots[kQuad];  // of a bucket; 0: the child is a quad, or missing
   };
 
-  T* coordinates_of(Slot begin, Index dimension) {
-    return coordinates.data()->of + static_cast<std::ptrdiff_t>(begin) * dimension;
-  }
-  T* values_of(Slot begin) { return values.data()->of + begin; }
   const T* boxes_of(std::size_t quad, Index dimension) const {
     return boxes.data() + static_cast<Index>(quad) * dimension * 2 * kQuad;
   }
 
-  int depth = 0;            // quads from the first one down to the deepest bucket
   std::vector<Quad> quads;  // the first is the root
   std::vector<T> boxes;
-  std::vector<Lanes> coordinates;
-  std::vector<Lanes> values;
-  std::vector<std::uint32_t> rows;
-  std::vector<std::uint32_t> labels;  // empty unless asked for
+  int depth = 0;  // quads from the root down to the deepest bucket
+};
+
+template <class T>
+struct BucketForest {
+  T* coordinates_of(Slot begin) { return coordinates.data() + static_cast<Index>(begin) * dimension; }
+
+  Index dimension = 0;
+  std::vector<BucketTree<T>> trees;
+  // By slot; buckets begin at multiples of kBucketLanes.
+  LargeArray<T> coordinates;
+  LargeArray<T> values;
+  LargeArray<std::uint32_t> rows;
+  LargeArray<std::uint32_t> labels;  // empty unless asked for
 };
 
 template <class T>
@@ -65,8 +67,8 @@ const BucketKernels<T>& bucket_kernels(SimdLevel level);
 // At most `trees` trees over the rows of `points` (at most kBucketMaxDimension columns, fewer than 2^32
 // rows), all values infinity, but for `taken` rows. Throws Interrupted.
 template <class T>
-std::vector<BucketTree<T>> build_bucket_trees(const MatrixView& points, const std::vector<bool>& taken,
-                                              bool labels, int trees, const BucketKernels<T>& kernels,
-                                              ThreadTeam& team, Control& control);
+BucketForest<T> build_bucket_forest(const MatrixView& points, const std::vector<bool>& taken,
+                                    bool labels, int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
+                                    Control& control);
 
 }  // namespace farpoint::cpu

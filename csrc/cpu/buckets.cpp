@@ -21,6 +21,7 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/tuning.h"
@@ -36,7 +37,6 @@ std::size_t at(Index i) {
 template <class T>
 struct Candidate {
   PointKey key;
-  Index tree;
   Slot slot;
   Slot begin;  // of its bucket
   Slot slots;
@@ -60,7 +60,9 @@ class Rounds {
         control_(control),
         free_rows_(problem.points.rows - static_cast<Index>(problem.selected.size())),
         workers_(at(team.size())),
-        batch_(at(tuning::kBucketBatch * kBucketMaxDimension)) {}
+        batch_(at(tuning::kBucketBatch * kBucketMaxDimension)),
+        panel_(at(2 * tuning::kBucketCandidates * dimension_)),
+        panel_values_(at(2 * tuning::kBucketCandidates)) {}
 
   SelectResult run() {
     result_.indices.reserve(at(request_.count));
@@ -83,6 +85,16 @@ class Rounds {
   }
 
  private:
+  static constexpr std::size_t kQueue = 16;
+  static constexpr std::size_t kQueueList = 24;
+  // A bucket whose points are on their way from memory, and the picks that it is to meet.
+  struct Waiting {
+    Slot quad;
+    int child;
+    std::size_t count;
+    std::array<BatchPlace, kQueueList> list;
+  };
+
   // What a thread needs on its way down a tree, and what it finds.
   struct Worker {
     std::vector<BatchPlace> lists;
@@ -91,11 +103,9 @@ class Rounds {
     Index pairs = 0;
     Index pairs_at_poll = 0;
     int thread = 0;
-  };
-
-  struct Best {
-    T value;
-    Slot slot;
+    std::array<Waiting, kQueue> queue;
+    std::size_t queued = 0;
+    std::vector<std::pair<Slot, int>> visited;  // quads by their parent and place, parents first
   };
 
   static double seconds_since(Control::Clock::time_point then) {
@@ -114,9 +124,10 @@ class Rounds {
       }
     }
     const int trees = team_.size() == 1 ? 1 : tuning::kBucketTreesPerThread * team_.size();
-    trees_ = build_bucket_trees<T>(problem_.points, taken, request_.assign, trees, kernels_, team_, control_);
+    forest_ =
+        build_bucket_forest<T>(problem_.points, taken, request_.assign, trees, kernels_, team_, control_);
     int depth = 0;
-    for (const Tree& tree : trees_) {
+    for (const Tree& tree : forest_.trees) {
       depth = std::max(depth, tree.depth);
     }
     all_.resize(at(tuning::kBucketBatch));
@@ -196,10 +207,13 @@ class Rounds {
       worker.found.clear();
       worker.threshold = threshold.value_or(Threshold{{kInfinity, -1}});
     }
-    team_.for_each(static_cast<Index>(trees_.size()), 1, control_, [&](int thread, Index begin, Index end) {
+    team_.for_each(static_cast<Index>(forest_.trees.size()), 1, control_, [&](int thread, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         Worker& worker = workers_[at(thread)];
-        visit(worker, i, 0, all_.data(), at(batch_size_), worker.lists.data());
+        Tree& tree = forest_.trees[at(i)];
+        visit(worker, tree, 0, all_.data(), at(batch_size_), worker.lists.data());
+        drain(worker, tree);
+        rise(worker, tree);
       }
     });
     control_.throw_if_stopped();
@@ -216,9 +230,9 @@ class Rounds {
     return worker.thread == 0 ? control_.poll() : control_.stopped();
   }
 
-  Best visit(Worker& worker, Index tree_number, std::size_t q, const BatchPlace* list, std::size_t count,
+  // Down from a quad: what a pick may change, and what may hold a candidate.
+  void visit(Worker& worker, Tree& tree, Slot q, const BatchPlace* list, std::size_t count,
              BatchPlace* lists) {
-    Tree& tree = trees_[at(tree_number)];
     Quad& quad = tree.quads[q];
     std::array<BatchPlace*, kQuad> out = {};
     std::array<std::size_t, kQuad> counts = {};
@@ -229,46 +243,103 @@ class Rounds {
       filter_(tree.boxes_of(q, dimension_), quad.largest, batch_.data(), list, count, problem_.scale,
               out.data(), counts.data());
     }
+    std::array<int, kQuad> inner = {};
+    int inner_count = 0;
     for (int c = 0; c < kQuad; ++c) {
-      if (counts[at(c)] > 0 && quad.slots[c] > 0) {
-        __builtin_prefetch(tree.coordinates_of(quad.begin[c], dimension_));
-        __builtin_prefetch(tree.values_of(quad.begin[c]));
+      if (counts[at(c)] == 0 && !admits(worker, quad, c)) {
+        continue;
       }
-    }
-    Best best = {T{kTakenSlot}, 0};
-    for (int c = 0; c < kQuad; ++c) {
-      const std::size_t some = counts[at(c)];
       if (quad.slots[c] > 0) {
-        if (some > 0) {
-          update(worker, tree, quad, c, out[at(c)], some);
-        }
-        if (admits(worker, tree, quad, c)) {
-          gather(worker, tree_number, quad.begin[c], quad.slots[c]);
-        }
-      } else if (some > 0 || admits(worker, tree, quad, c)) {
-        if (stop(worker)) {
-          return best;
-        }
-        const Best below = visit(worker, tree_number, quad.begin[c], out[at(c)], some,
-                                 lists + kQuad * static_cast<Index>(count));
-        quad.largest[c] = below.value;
-        quad.slot[c] = below.slot;
-      }
-      if (quad.largest[c] > best.value ||
-          (quad.largest[c] == best.value && tree.rows[quad.slot[c]] < tree.rows[best.slot])) {
-        best = {quad.largest[c], quad.slot[c]};
+        enqueue(worker, tree, q, c, out[at(c)], counts[at(c)]);
+      } else {
+        __builtin_prefetch(&tree.quads[quad.begin[c]]);
+        __builtin_prefetch(tree.boxes_of(quad.begin[c], dimension_));
+        inner[at(inner_count++)] = c;
       }
     }
-    return best;
+    for (int i = 0; i < inner_count && !stop(worker); ++i) {
+      const int c = inner[at(i)];
+      worker.visited.push_back({q, c});
+      visit(worker, tree, quad.begin[c], out[at(c)], counts[at(c)], lists + kQuad * static_cast<Index>(count));
+    }
   }
 
-  void update(Worker& worker, Tree& tree, Quad& quad, int c, const BatchPlace* list, std::size_t count) {
+  // Buckets wait in a queue while their points are fetched from memory.
+  void enqueue(Worker& worker, Tree& tree, Slot q, int c, const BatchPlace* list, std::size_t count) {
+    const Quad& quad = tree.quads[q];
     const Slot begin = quad.begin[c];
     const Slot slots = quad.slots[c];
-    const T* coordinates = tree.coordinates_of(begin, dimension_);
-    T* values = tree.values_of(begin);
+    if (count > kQueueList) {
+      visit_bucket(worker, tree, q, c, list, count);
+      return;
+    }
+    prefetch(forest_.values.data() + begin, slots * sizeof(T));
+    if (count > 0) {
+      prefetch(forest_.coordinates_of(begin), slots * sizeof(T) * at(dimension_));
+    }
+    Waiting& waiting = worker.queue[worker.queued % kQueue];
+    if (worker.queued >= kQueue) {
+      visit_bucket(worker, tree, waiting.quad, waiting.child, waiting.list.data(), waiting.count);
+    }
+    waiting.quad = q;
+    waiting.child = c;
+    waiting.count = count;
+    std::copy_n(list, count, waiting.list.begin());
+    ++worker.queued;
+  }
+
+  void drain(Worker& worker, Tree& tree) {
+    for (std::size_t i = worker.queued - std::min(worker.queued, kQueue); i < worker.queued; ++i) {
+      const Waiting& waiting = worker.queue[i % kQueue];
+      visit_bucket(worker, tree, waiting.quad, waiting.child, waiting.list.data(), waiting.count);
+    }
+    worker.queued = 0;
+  }
+
+  static void prefetch(const T* data, std::size_t bytes) {
+    const char* line = reinterpret_cast<const char*>(data);
+    for (std::size_t i = 0; i < bytes; i += 64) {
+      __builtin_prefetch(line + i);
+    }
+  }
+
+  void visit_bucket(Worker& worker, Tree& tree, Slot q, int c, const BatchPlace* list, std::size_t count) {
+    Quad& quad = tree.quads[q];
+    if (count > 0) {
+      update(worker, quad, c, list, count);
+    }
+    if (admits(worker, quad, c)) {
+      gather(worker, quad.begin[c], quad.slots[c]);
+    }
+  }
+
+  // The largest values of the visited quads, from the buckets up.
+  void rise(Worker& worker, Tree& tree) {
+    for (std::size_t i = worker.visited.size(); i-- > 0;) {
+      const auto [q, c] = worker.visited[i];
+      Quad& quad = tree.quads[q];
+      const Quad& below = tree.quads[quad.begin[c]];
+      int best = 0;
+      for (int other = 1; other < kQuad; ++other) {
+        if (below.largest[other] > below.largest[best] ||
+            (below.largest[other] == below.largest[best] &&
+             forest_.rows[below.slot[other]] < forest_.rows[below.slot[best]])) {
+          best = other;
+        }
+      }
+      quad.largest[c] = below.largest[best];
+      quad.slot[c] = below.slot[best];
+    }
+    worker.visited.clear();
+  }
+
+  void update(Worker& worker, Quad& quad, int c, const BatchPlace* list, std::size_t count) {
+    const Slot begin = quad.begin[c];
+    const Slot slots = quad.slots[c];
+    const T* coordinates = forest_.coordinates_of(begin);
+    T* values = forest_.values.data() + begin;
     const BucketBest<T> best =
-        request_.assign ? update_labels_(coordinates, values, tree.labels.data() + begin, slots,
+        request_.assign ? update_labels_(coordinates, values, forest_.labels.data() + begin, slots,
                                          batch_.data(), list, count, problem_.scale,
                                          static_cast<std::uint32_t>(first_label_))
                         : update_(coordinates, values, slots, batch_.data(), list, count, problem_.scale);
@@ -277,21 +348,20 @@ class Rounds {
     worker.pairs += static_cast<Index>(slots) * static_cast<Index>(count);
   }
 
-  static bool admits(const Worker& worker, const Tree& tree, const Quad& quad, int c) {
+  bool admits(const Worker& worker, const Quad& quad, int c) const {
     const auto value = static_cast<double>(quad.largest[c]);
     const PointKey& last = worker.threshold.last;
-    return value > last.value || (value == last.value && static_cast<Index>(tree.rows[quad.slot[c]]) <= last.row);
+    return value > last.value || (value == last.value && static_cast<Index>(forest_.rows[quad.slot[c]]) <= last.row);
   }
 
-  void gather(Worker& worker, Index tree_number, Slot begin, Slot slots) {
-    Tree& tree = trees_[at(tree_number)];
-    const T* values = tree.values_of(begin);
+  void gather(Worker& worker, Slot begin, Slot slots) {
+    const T* values = forest_.values.data() + begin;
     const auto limit = static_cast<T>(worker.threshold.last.value);
     for (Slot s = 0; s < slots; ++s) {
       if (values[s] >= limit) {
-        const PointKey key = {static_cast<double>(values[s]), static_cast<Index>(tree.rows[begin + s])};
+        const PointKey key = {static_cast<double>(values[s]), static_cast<Index>(forest_.rows[begin + s])};
         if (worker.threshold.admits(key.value, key.row)) {
-          worker.found.push_back({key, tree_number, begin + s, begin, slots});
+          worker.found.push_back({key, begin + s, begin, slots});
         }
       }
     }
@@ -331,7 +401,7 @@ class Rounds {
 
   double largest() const {
     double best = kTaken;
-    for (const Tree& tree : trees_) {
+    for (const Tree& tree : forest_.trees) {
       for (const T value : tree.quads.front().largest) {
         best = std::max(best, static_cast<double>(value));
       }
@@ -343,7 +413,7 @@ class Rounds {
   bool pick_among_candidates() {
     pack_candidates();
     BucketBest<T> best =
-        update_(panel_.data()->of, panel_values_.data()->of, panel_slots_, batch_.data(), nullptr, 0, problem_.scale);
+        update_(panel_.data(), panel_values_.data(), panel_slots_, batch_.data(), nullptr, 0, problem_.scale);
     Index until_compaction = tuning::kBucketPicksPerCompaction;
     while (batch_size_ < tuning::kBucketBatch) {
       const auto value = static_cast<double>(best.value);
@@ -360,7 +430,7 @@ class Rounds {
       }
       take(candidate, best.slot, value);
       const auto place = static_cast<BatchPlace>(batch_size_ - 1);
-      best = update_(panel_.data()->of, panel_values_.data()->of, panel_slots_, batch_.data(), &place, 1,
+      best = update_(panel_.data(), panel_values_.data(), panel_slots_, batch_.data(), &place, 1,
                      problem_.scale);
       if (--until_compaction == 0) {
         until_compaction = tuning::kBucketPicksPerCompaction;
@@ -373,16 +443,15 @@ class Rounds {
   }
 
   void take(const Candidate<T>& candidate, std::size_t place, double value) {
-    Tree& tree = trees_[at(candidate.tree)];
-    tree.values_of(0)[candidate.slot] = T{kTakenSlot};
+    forest_.values[candidate.slot] = T{kTakenSlot};
     if (request_.assign && value > 0.0) {
-      tree.labels[candidate.slot] = static_cast<std::uint32_t>(first_label_ + batch_size_);
+      forest_.labels[candidate.slot] = static_cast<std::uint32_t>(first_label_ + batch_size_);
     }
     double* pick = batch_.data() + batch_size_ * kBucketMaxDimension;
     for (Index j = 0; j < dimension_; ++j) {
-      pick[j] = static_cast<double>(panel_.data()->of[at(j) * panel_slots_ + place]);
+      pick[j] = static_cast<double>(panel_.data()[at(j) * panel_slots_ + place]);
     }
-    panel_values_.data()->of[place] = T{kTakenSlot};
+    panel_values_.data()[place] = T{kTakenSlot};
     ++batch_size_;
     --free_rows_;
     result_.indices.push_back(candidate.key.row);
@@ -392,15 +461,13 @@ class Rounds {
   void pack_candidates() {
     const std::size_t count = candidates_.size();
     panel_slots_ = (count + kBucketLanes - 1) / kBucketLanes * kBucketLanes;
-    panel_.resize(panel_slots_ * at(dimension_) / kBucketLanes);
-    panel_values_.resize(panel_slots_ / kBucketLanes);
     for (std::size_t i = 0; i < panel_slots_; ++i) {
       const Candidate<T>& c = candidates_[std::min(i, count - 1)];
-      const T* from = trees_[at(c.tree)].coordinates_of(c.begin, dimension_) + (c.slot - c.begin);
+      const T* from = forest_.coordinates_of(c.begin) + (c.slot - c.begin);
       for (Index j = 0; j < dimension_; ++j) {
-        panel_.data()->of[at(j) * panel_slots_ + i] = from[j * static_cast<Index>(c.slots)];
+        panel_.data()[at(j) * panel_slots_ + i] = from[j * static_cast<Index>(c.slots)];
       }
-      panel_values_.data()->of[i] = i < count ? static_cast<T>(c.key.value) : T{kTakenSlot};
+      panel_values_.data()[i] = i < count ? static_cast<T>(c.key.value) : T{kTakenSlot};
     }
   }
 
@@ -409,7 +476,7 @@ class Rounds {
     std::size_t kept = 0;
     std::uint32_t place = 0;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
-      const T value = panel_values_.data()->of[i];
+      const T value = panel_values_.data()[i];
       if (i == followed) {
         place = static_cast<std::uint32_t>(kept);
       }
@@ -430,12 +497,9 @@ class Rounds {
       return;
     }
     std::vector<bool> free(at(problem_.points.rows), false);
-    for (Tree& tree : trees_) {
-      const T* values = tree.values_of(0);
-      for (std::size_t slot = 0; slot < tree.rows.size(); ++slot) {
-        if (values[slot] >= 0) {
-          free[tree.rows[slot]] = true;
-        }
+    for (std::size_t slot = 0; slot < forest_.rows.size(); ++slot) {
+      if (forest_.values[slot] >= 0) {
+        free[forest_.rows[slot]] = true;
       }
     }
     for (Index i = 0; static_cast<Index>(result_.indices.size()) < request_.count; ++i) {
@@ -451,30 +515,15 @@ class Rounds {
     apply(std::nullopt);
     result_.labels.resize(at(problem_.points.rows));
     result_.label_values.resize(result_.labels.size());
-    for (const Index row : problem_.selected) {
-      result_.labels[at(row)] = -1;
-    }
-    for (Tree& tree : trees_) {
-      const T* values = tree.values_of(0);
-      for (const Quad& quad : tree.quads) {
-        for (int c = 0; c < kQuad; ++c) {
-          for (Slot slot = quad.begin[c]; slot < quad.begin[c] + quad.slots[c]; ++slot) {
-            write_label(tree, slot, values[slot]);
-          }
-        }
+    for (std::size_t slot = 0; slot < forest_.rows.size(); ++slot) {
+      const std::size_t row = forest_.rows[slot];
+      if (row != kNoRow) {
+        result_.labels[row] = std::max<Index>(static_cast<Index>(forest_.labels[slot]) - kept_away_, -1);
+        // A pick is at 0 from itself.
+        result_.label_values[row] = std::max(static_cast<double>(forest_.values[slot]), 0.0);
       }
     }
     result_.statistics.seconds_assign = seconds_since(began);
-  }
-
-  void write_label(const Tree& tree, Slot slot, T value) {
-    const std::size_t row = tree.rows[slot];
-    if (row == kNoRow) {
-      return;
-    }
-    const auto label = static_cast<Index>(tree.labels[slot]);
-    result_.labels[row] = std::max<Index>(label - kept_away_, -1);
-    result_.label_values[row] = std::max(static_cast<double>(value), 0.0);  // a pick is at 0 from itself
   }
 
   const SelectProblem& problem_;
@@ -489,7 +538,7 @@ class Rounds {
   SelectResult result_;
   Index free_rows_;
   Index kept_away_ = 0;  // how many were seen before the first pick
-  std::vector<Tree> trees_;
+  BucketForest<T> forest_;
   std::vector<Worker> workers_;
 
   std::vector<double> batch_;      // picks not yet applied, kBucketMaxDimension doubles each
@@ -500,8 +549,8 @@ class Rounds {
   std::vector<Candidate<T>> candidates_;  // rows rising
   Threshold threshold_;                   // admits them and no other free point
   Index gathered_ = 0;                    // how many there were before the last cut
-  std::vector<typename Tree::Lanes> panel_;  // their coordinates and values, laid out as a bucket
-  std::vector<typename Tree::Lanes> panel_values_;
+  LargeArray<T> panel_;  // their coordinates and values, laid out as a bucket
+  LargeArray<T> panel_values_;
   std::size_t panel_slots_ = 0;
 };
 
