@@ -57,9 +57,10 @@ inline constexpr int kSpins = 2000;
 inline constexpr int kYields = 200;
 
 // Buckets of low-dimensional points (docs/decisions/0005-low-dimension.md).
-inline constexpr Index kBucketPoints = 48;
-inline constexpr Index kBucketCandidates = 256;
+inline constexpr Index kBucketPoints = 96;
+inline constexpr Index kBucketCandidates = 512;
 inline constexpr Index kBucketBatch = 1024;
+inline constexpr Index kBucketPending = 7;
 inline constexpr double kBucketFirstGap = 0.01;
 inline constexpr int kBucketTreesPerThread = 8;
 inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;

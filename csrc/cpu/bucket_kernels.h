@@ -6,7 +6,7 @@
 //
 // Layout. A bucket has a multiple of kBucketLanes slots; coordinate j of slot s is at
 // coordinates[j * slots + s], its value at values[s]. Unused slots hold a copy of a point and kTaken. Picks
-// of a batch are kBucketMaxDimension doubles each; a list names some of them. A box quad is the bounding
+// are d doubles each, in the order in which they were made; a list names some of them, rising. A box quad is the bounding
 // boxes of four children: the lower end of child c in dimension j at boxes[j * 4 + c], the upper ends after
 // them at boxes[(d + j) * 4 + c].
 #pragma once
@@ -20,8 +20,8 @@ inline constexpr int kBucketMaxDimension = 8;
 inline constexpr int kBucketLanes = 8;
 inline constexpr int kQuad = 4;
 
-// A pick within a batch.
-using BatchPlace = std::uint16_t;
+// The number of a pick among all that points are compared with.
+using PickNumber = std::uint32_t;
 
 template <class T>
 struct BucketBest {
@@ -33,19 +33,19 @@ template <class T>
 struct BucketKernels {
   // values[s] = min(values[s], canonical value of slot s and each listed pick); what is then largest.
   using Update = BucketBest<T> (*)(const T* coordinates, T* values, std::size_t slots, const double* picks,
-                                   const BatchPlace* list, std::size_t count, double scale);
+                                   const PickNumber* list, std::size_t count, double scale);
   Update update[kBucketMaxDimension];
 
-  // The same, and labels[s] = first_label + place for the first listed pick that gave the value.
-  using UpdateLabels = BucketBest<T> (*)(const T* coordinates, T* values, std::uint32_t* labels,
-                                         std::size_t slots, const double* picks, const BatchPlace* list,
-                                         std::size_t count, double scale, std::uint32_t first_label);
+  // The same, and labels[s] = the first listed pick that gave the value.
+  using UpdateLabels = BucketBest<T> (*)(const T* coordinates, T* values, PickNumber* labels,
+                                         std::size_t slots, const double* picks, const PickNumber* list,
+                                         std::size_t count, double scale);
   UpdateLabels update_labels[kBucketMaxDimension];
 
   // out[c] gets the listed picks that may change something in child c of a quad: those whose lower bound
   // is below limits[c]. counts[c] is how many.
-  using Filter = void (*)(const T* boxes, const T* limits, const double* picks, const BatchPlace* list,
-                          std::size_t count, double scale, BatchPlace* const* out, std::size_t* counts);
+  using Filter = void (*)(const T* boxes, const T* limits, const double* picks, const PickNumber* list,
+                          std::size_t count, double scale, PickNumber* const* out, std::size_t* counts);
   Filter filter[kBucketMaxDimension];
 
   // d elements a row, `row_stride` bytes apart, exactly, to rows of T `out_stride` bytes apart. Indexed by

@@ -73,7 +73,7 @@ class Builder {
     forest_.coordinates = LargeArray<T>(std::size_t{slots} * D);
     forest_.values = LargeArray<T>(slots);
     forest_.rows = LargeArray<std::uint32_t>(slots);
-    forest_.labels = LargeArray<std::uint32_t>(labels_ ? slots : 0);
+    forest_.labels = LargeArray<PickNumber>(labels_ ? slots : 0);
     team_.for_each(count, 1, control_, [&](int thread, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         fill(forest_.trees[at(i)], work[at(i)], thread);
@@ -250,6 +250,7 @@ class Builder {
   // Copies the points to their slots and finds the boxes, from the buckets up.
   void fill(Tree& tree, const Work& work, int thread) {
     tree.boxes.resize(tree.quads.size() * 2 * D * kQuad);
+    tree.pending.resize(tree.quads.size() * kQuad);
     Slot next = work.first_slot;
     // A quad comes after its parent: backwards, the boxes of children are there before they are asked for.
     for (std::size_t q = tree.quads.size(); q-- > 0;) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/control.h"
+#include "core/tuning.h"
 #include "core/types.h"
 #include "cpu/bucket_kernels.h"
 #include "cpu/large_array.h"
@@ -39,12 +40,20 @@ struct BucketTree {
     Slot slots[kQuad];  // of a bucket; 0: the child is a quad, or missing
   };
 
+  // Picks that a child may have to meet, but has not. They wait until its largest value, which is then an
+  // upper bound, matters. A cache line.
+  struct Pending {
+    std::uint32_t count;
+    PickNumber picks[tuning::kBucketPending];
+  };
+
   const T* boxes_of(std::size_t quad, Index dimension) const {
     return boxes.data() + static_cast<Index>(quad) * dimension * 2 * kQuad;
   }
 
   std::vector<Quad> quads;  // the first is the root
   std::vector<T> boxes;
+  std::vector<Pending> pending;  // kQuad of each quad
   int depth = 0;  // quads from the root down to the deepest bucket
 };
 
@@ -58,7 +67,7 @@ struct BucketForest {
   LargeArray<T> coordinates;
   LargeArray<T> values;
   LargeArray<std::uint32_t> rows;
-  LargeArray<std::uint32_t> labels;  // empty unless asked for
+  LargeArray<PickNumber> labels;     // empty unless asked for
 };
 
 template <class T>

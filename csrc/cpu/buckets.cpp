@@ -20,7 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <optional>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -47,6 +47,7 @@ class Rounds {
  public:
   using Tree = BucketTree<T>;
   using Quad = typename Tree::Quad;
+  using Pending = typename Tree::Pending;
 
   Rounds(const SelectProblem& problem, ThreadTeam& team, Control& control)
       : problem_(problem),
@@ -60,7 +61,8 @@ class Rounds {
         control_(control),
         free_rows_(problem.points.rows - static_cast<Index>(problem.selected.size())),
         workers_(at(team.size())),
-        batch_(at(tuning::kBucketBatch * kBucketMaxDimension)),
+        picks_(at((problem.anchors.rows + static_cast<Index>(problem.selected.size()) + problem.request.count + 1) *
+                  dimension_)),
         panel_(at(2 * tuning::kBucketCandidates * dimension_)),
         panel_values_(at(2 * tuning::kBucketCandidates)) {}
 
@@ -92,12 +94,12 @@ class Rounds {
     Slot quad;
     int child;
     std::size_t count;
-    std::array<BatchPlace, kQueueList> list;
+    std::array<PickNumber, kQueueList> list;
   };
 
   // What a thread needs on its way down a tree, and what it finds.
   struct Worker {
-    std::vector<BatchPlace> lists;
+    std::vector<std::vector<PickNumber>> lists;  // of the children of a quad, a depth
     std::vector<Candidate<T>> found;
     Threshold threshold;
     Index pairs = 0;
@@ -130,13 +132,9 @@ class Rounds {
     for (const Tree& tree : forest_.trees) {
       depth = std::max(depth, tree.depth);
     }
-    all_.resize(at(tuning::kBucketBatch));
-    for (std::size_t i = 0; i < all_.size(); ++i) {
-      all_[i] = static_cast<BatchPlace>(i);
-    }
     for (std::size_t thread = 0; thread < workers_.size(); ++thread) {
       workers_[thread].thread = static_cast<int>(thread);
-      workers_[thread].lists.resize(at(depth) * kQuad * at(tuning::kBucketBatch));
+      workers_[thread].lists.resize(at(depth));
     }
   }
 
@@ -149,7 +147,7 @@ class Rounds {
     for (Index i = 0; i < problem_.anchors.rows; ++i) {
       keep_away_from(problem_.anchors.row(i));
     }
-    kept_away_ = first_label_ + batch_size_;
+    kept_away_ = pick_count_;
     if (request_.first >= 0) {
       keep_away_from(points.row(request_.first));
       --free_rows_;
@@ -159,18 +157,18 @@ class Rounds {
   }
 
   void keep_away_from(const std::byte* row) {
-    if (batch_size_ == tuning::kBucketBatch) {
-      apply(std::nullopt);
+    if (pick_count_ - applied_ == tuning::kBucketBatch) {
+      apply(Threshold{{kInfinity, -1}});
     }
     std::array<T, kBucketMaxDimension> x;
     kernels_.widen[at(static_cast<Index>(problem_.points.type))](
         row, 0, 1, dimension_, reinterpret_cast<std::byte*>(x.data()), 0);
-    std::copy_n(x.begin(), dimension_, batch_.begin() + batch_size_ * kBucketMaxDimension);
-    ++batch_size_;
+    std::copy_n(x.begin(), dimension_, picks_.data() + pick_count_ * dimension_);
+    ++pick_count_;
   }
 
   void pick_all() {
-    std::optional<Threshold> threshold;
+    Threshold threshold = Threshold::at_value(kInfinity);
     double gap = tuning::kBucketFirstGap;
     while (true) {
       apply(threshold);
@@ -194,31 +192,32 @@ class Rounds {
         } else if (found < tuning::kBucketCandidates / 2) {
           gap = std::min(gap * 1.4, 0.5);
         }
-        threshold = Threshold::at_value(std::min(best, threshold->last.value) * (1 - gap));
+        threshold = Threshold::at_value(std::min(best, threshold.last.value) * (1 - gap));
       } else {
         threshold = Threshold::at_value(best == kInfinity ? best : best * (1 - gap));
       }
     }
   }
 
-  // Step 1. Without a threshold nothing is gathered.
-  void apply(const std::optional<Threshold>& threshold) {
+  // Step 1.
+  void apply(const Threshold& threshold) {
+    all_.resize(at(pick_count_ - applied_));
+    std::iota(all_.begin(), all_.end(), static_cast<PickNumber>(applied_));
     for (Worker& worker : workers_) {
       worker.found.clear();
-      worker.threshold = threshold.value_or(Threshold{{kInfinity, -1}});
+      worker.threshold = threshold;
     }
     team_.for_each(static_cast<Index>(forest_.trees.size()), 1, control_, [&](int thread, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         Worker& worker = workers_[at(thread)];
         Tree& tree = forest_.trees[at(i)];
-        visit(worker, tree, 0, all_.data(), at(batch_size_), worker.lists.data());
+        visit(worker, tree, 0, all_.data(), all_.size(), 0);
         drain(worker, tree);
         rise(worker, tree);
       }
     });
     control_.throw_if_stopped();
-    first_label_ += batch_size_;
-    batch_size_ = 0;
+    applied_ = pick_count_;
     merge_candidates();
   }
 
@@ -230,25 +229,41 @@ class Rounds {
     return worker.thread == 0 ? control_.poll() : control_.stopped();
   }
 
-  // Down from a quad: what a pick may change, and what may hold a candidate.
-  void visit(Worker& worker, Tree& tree, Slot q, const BatchPlace* list, std::size_t count,
-             BatchPlace* lists) {
+  // Down from a quad: what may hold a candidate meets the picks that may change it; the rest notes them.
+  void visit(Worker& worker, Tree& tree, Slot q, const PickNumber* list, std::size_t count, std::size_t depth) {
     Quad& quad = tree.quads[q];
-    std::array<BatchPlace*, kQuad> out = {};
+    std::array<PickNumber*, kQuad> out = {};
     std::array<std::size_t, kQuad> counts = {};
+    // Room for what is pending in front of what is new: a list is rising, for labels.
+    const std::size_t room = count + tuning::kBucketPending;
+    std::vector<PickNumber>& lists = worker.lists[depth];
+    if (lists.size() < room * kQuad) {
+      lists.resize(room * kQuad);
+    }
+    for (std::size_t c = 0; c < kQuad; ++c) {
+      out[c] = lists.data() + c * room + tuning::kBucketPending;
+    }
     if (count > 0) {
-      for (int c = 0; c < kQuad; ++c) {
-        out[at(c)] = lists + c * static_cast<Index>(count);
-      }
-      filter_(tree.boxes_of(q, dimension_), quad.largest, batch_.data(), list, count, problem_.scale,
-              out.data(), counts.data());
+      filter_(tree.boxes_of(q, dimension_), quad.largest, picks_.data(), list, count, problem_.scale, out.data(),
+              counts.data());
     }
     std::array<int, kQuad> inner = {};
     int inner_count = 0;
     for (int c = 0; c < kQuad; ++c) {
-      if (counts[at(c)] == 0 && !admits(worker, quad, c)) {
+      const bool admitted = admits(worker, quad, c);
+      if (counts[at(c)] == 0 && !admitted) {
         continue;
       }
+      Pending& pending = tree.pending[std::size_t{q} * kQuad + at(c)];
+      if (!admitted && pending.count + counts[at(c)] <= tuning::kBucketPending) {
+        std::copy_n(out[at(c)], counts[at(c)], pending.picks + pending.count);
+        pending.count += static_cast<std::uint32_t>(counts[at(c)]);
+        continue;
+      }
+      out[at(c)] -= pending.count;
+      counts[at(c)] += pending.count;
+      std::copy_n(pending.picks, pending.count, out[at(c)]);
+      pending.count = 0;
       if (quad.slots[c] > 0) {
         enqueue(worker, tree, q, c, out[at(c)], counts[at(c)]);
       } else {
@@ -260,12 +275,12 @@ class Rounds {
     for (int i = 0; i < inner_count && !stop(worker); ++i) {
       const int c = inner[at(i)];
       worker.visited.push_back({q, c});
-      visit(worker, tree, quad.begin[c], out[at(c)], counts[at(c)], lists + kQuad * static_cast<Index>(count));
+      visit(worker, tree, quad.begin[c], out[at(c)], counts[at(c)], depth + 1);
     }
   }
 
   // Buckets wait in a queue while their points are fetched from memory.
-  void enqueue(Worker& worker, Tree& tree, Slot q, int c, const BatchPlace* list, std::size_t count) {
+  void enqueue(Worker& worker, Tree& tree, Slot q, int c, const PickNumber* list, std::size_t count) {
     const Quad& quad = tree.quads[q];
     const Slot begin = quad.begin[c];
     const Slot slots = quad.slots[c];
@@ -303,12 +318,12 @@ class Rounds {
     }
   }
 
-  void visit_bucket(Worker& worker, Tree& tree, Slot q, int c, const BatchPlace* list, std::size_t count) {
+  void visit_bucket(Worker& worker, Tree& tree, Slot q, int c, const PickNumber* list, std::size_t count) {
     Quad& quad = tree.quads[q];
     if (count > 0) {
       update(worker, quad, c, list, count);
     }
-    if (admits(worker, quad, c)) {
+    if (!everything_ && admits(worker, quad, c)) {
       gather(worker, quad.begin[c], quad.slots[c]);
     }
   }
@@ -333,16 +348,15 @@ class Rounds {
     worker.visited.clear();
   }
 
-  void update(Worker& worker, Quad& quad, int c, const BatchPlace* list, std::size_t count) {
+  void update(Worker& worker, Quad& quad, int c, const PickNumber* list, std::size_t count) {
     const Slot begin = quad.begin[c];
     const Slot slots = quad.slots[c];
     const T* coordinates = forest_.coordinates_of(begin);
     T* values = forest_.values.data() + begin;
     const BucketBest<T> best =
         request_.assign ? update_labels_(coordinates, values, forest_.labels.data() + begin, slots,
-                                         batch_.data(), list, count, problem_.scale,
-                                         static_cast<std::uint32_t>(first_label_))
-                        : update_(coordinates, values, slots, batch_.data(), list, count, problem_.scale);
+                                         picks_.data(), list, count, problem_.scale)
+                        : update_(coordinates, values, slots, picks_.data(), list, count, problem_.scale);
     quad.largest[c] = best.value;
     quad.slot[c] = begin + best.slot;
     worker.pairs += static_cast<Index>(slots) * static_cast<Index>(count);
@@ -350,6 +364,9 @@ class Rounds {
 
   bool admits(const Worker& worker, const Quad& quad, int c) const {
     const auto value = static_cast<double>(quad.largest[c]);
+    if (everything_) {
+      return value >= 0;
+    }
     const PointKey& last = worker.threshold.last;
     return value > last.value || (value == last.value && static_cast<Index>(forest_.rows[quad.slot[c]]) <= last.row);
   }
@@ -413,9 +430,9 @@ class Rounds {
   bool pick_among_candidates() {
     pack_candidates();
     BucketBest<T> best =
-        update_(panel_.data(), panel_values_.data(), panel_slots_, batch_.data(), nullptr, 0, problem_.scale);
+        update_(panel_.data(), panel_values_.data(), panel_slots_, picks_.data(), nullptr, 0, problem_.scale);
     Index until_compaction = tuning::kBucketPicksPerCompaction;
-    while (batch_size_ < tuning::kBucketBatch) {
+    while (pick_count_ - applied_ < tuning::kBucketBatch) {
       const auto value = static_cast<double>(best.value);
       if (best.value < 0) {
         return false;
@@ -429,8 +446,8 @@ class Rounds {
         return true;
       }
       take(candidate, best.slot, value);
-      const auto place = static_cast<BatchPlace>(batch_size_ - 1);
-      best = update_(panel_.data(), panel_values_.data(), panel_slots_, batch_.data(), &place, 1,
+      const auto number = static_cast<PickNumber>(pick_count_ - 1);
+      best = update_(panel_.data(), panel_values_.data(), panel_slots_, picks_.data(), &number, 1,
                      problem_.scale);
       if (--until_compaction == 0) {
         until_compaction = tuning::kBucketPicksPerCompaction;
@@ -445,14 +462,14 @@ class Rounds {
   void take(const Candidate<T>& candidate, std::size_t place, double value) {
     forest_.values[candidate.slot] = T{kTakenSlot};
     if (request_.assign && value > 0.0) {
-      forest_.labels[candidate.slot] = static_cast<std::uint32_t>(first_label_ + batch_size_);
+      forest_.labels[candidate.slot] = static_cast<PickNumber>(pick_count_);
     }
-    double* pick = batch_.data() + batch_size_ * kBucketMaxDimension;
+    double* pick = picks_.data() + pick_count_ * dimension_;
     for (Index j = 0; j < dimension_; ++j) {
       pick[j] = static_cast<double>(panel_.data()[at(j) * panel_slots_ + place]);
     }
     panel_values_.data()[place] = T{kTakenSlot};
-    ++batch_size_;
+    ++pick_count_;
     --free_rows_;
     result_.indices.push_back(candidate.key.row);
     result_.values.push_back(value);
@@ -512,7 +529,8 @@ class Rounds {
 
   void assign() {
     const auto began = Control::Clock::now();
-    apply(std::nullopt);
+    everything_ = true;
+    apply(Threshold::everything());
     result_.labels.resize(at(problem_.points.rows));
     result_.label_values.resize(result_.labels.size());
     for (std::size_t slot = 0; slot < forest_.rows.size(); ++slot) {
@@ -541,10 +559,11 @@ class Rounds {
   BucketForest<T> forest_;
   std::vector<Worker> workers_;
 
-  std::vector<double> batch_;      // picks not yet applied, kBucketMaxDimension doubles each
-  std::vector<BatchPlace> all_;    // 0, 1, 2, ...: the list of all of them
-  Index batch_size_ = 0;
-  Index first_label_ = 0;          // how many were applied before them
+  LargeArray<double> picks_;     // all that points are compared with, in order
+  Index pick_count_ = 0;
+  Index applied_ = 0;            // how many of them are in the trees, met or pending
+  std::vector<PickNumber> all_;  // the others
+  bool everything_ = false;      // every bucket is to meet what is pending
 
   std::vector<Candidate<T>> candidates_;  // rows rising
   Threshold threshold_;                   // admits them and no other free point

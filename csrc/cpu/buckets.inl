@@ -108,7 +108,7 @@ inline BucketBest<T> first_largest(const T* values, std::size_t slots, const T* 
 
 template <class T, int D>
 BucketBest<T> update(const T* coordinates, T* values, std::size_t slots, const double* picks,
-                     const BatchPlace* list, std::size_t count, double scale) {
+                     const PickNumber* list, std::size_t count, double scale) {
   typedef typename ValueVector<T>::type Values;
   Values best[kBlockVectors];
   for (int v = 0; v < kBlockVectors; ++v) {
@@ -125,7 +125,7 @@ BucketBest<T> update(const T* coordinates, T* values, std::size_t slots, const d
       nearest[v] = __builtin_inf() - DoubleVector{};
     }
     for (std::size_t i = 0; i < count; ++i) {
-      const double* pick = picks + static_cast<std::size_t>(list[i]) * kBucketMaxDimension;
+      const double* pick = picks + static_cast<std::size_t>(list[i]) * D;
       for (int v = 0; v < kBlockVectors; ++v) {
         nearest[v] = smaller(total<D>(x[v], pick), nearest[v]);
       }
@@ -145,9 +145,8 @@ BucketBest<T> update(const T* coordinates, T* values, std::size_t slots, const d
 }
 
 template <class T, int D>
-BucketBest<T> update_labels(const T* coordinates, T* values, std::uint32_t* labels, std::size_t slots,
-                            const double* picks, const BatchPlace* list, std::size_t count, double scale,
-                            std::uint32_t first_label) {
+BucketBest<T> update_labels(const T* coordinates, T* values, PickNumber* labels, std::size_t slots,
+                            const double* picks, const PickNumber* list, std::size_t count, double scale) {
   T lanes[kBucketLanes];
   for (T& lane : lanes) {
     lane = -1;
@@ -158,13 +157,13 @@ BucketBest<T> update_labels(const T* coordinates, T* values, std::uint32_t* labe
       x[j] = load_doubles<T>(coordinates + static_cast<std::size_t>(j) * slots + s);
     }
     for (std::size_t i = 0; i < count; ++i) {
-      const DoubleVector found = total<D>(x, picks + static_cast<std::size_t>(list[i]) * kBucketMaxDimension);
+      const DoubleVector found = total<D>(x, picks + static_cast<std::size_t>(list[i]) * D);
       for (int l = 0; l < kDoubles; ++l) {
         const auto value = static_cast<T>(found[l] * scale);
         T& old = values[s + static_cast<std::size_t>(l)];
         if (value < old) {
           old = value;
-          labels[s + static_cast<std::size_t>(l)] = first_label + list[i];
+          labels[s + static_cast<std::size_t>(l)] = list[i];
         }
       }
     }
@@ -197,8 +196,8 @@ inline unsigned less_mask(Double4 a, Double4 b) {
 }
 
 template <class T, int D>
-void filter(const T* boxes, const T* limits, const double* picks, const BatchPlace* list, std::size_t count,
-            double scale, BatchPlace* const* out, std::size_t* counts) {
+void filter(const T* boxes, const T* limits, const double* picks, const PickNumber* list, std::size_t count,
+            double scale, PickNumber* const* out, std::size_t* counts) {
   Double4 lower[D];
   Double4 upper[D];
   for (int j = 0; j < D; ++j) {
@@ -211,18 +210,18 @@ void filter(const T* boxes, const T* limits, const double* picks, const BatchPla
   std::size_t n2 = 0;
   std::size_t n3 = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const BatchPlace place = list[i];
-    const double* pick = picks + static_cast<std::size_t>(place) * kBucketMaxDimension;
+    const PickNumber number = list[i];
+    const double* pick = picks + static_cast<std::size_t>(number) * D;
     Double4 t[D];
     for (int j = 0; j < D; ++j) {
       const Double4 gap = larger(larger(lower[j] - pick[j], pick[j] - upper[j]), Double4{});
       t[j] = gap * gap;
     }
     const unsigned mask = less_mask(halving_total<D>(t) * scale, limit);
-    out[0][n0] = place;
-    out[1][n1] = place;
-    out[2][n2] = place;
-    out[3][n3] = place;
+    out[0][n0] = number;
+    out[1][n1] = number;
+    out[2][n2] = number;
+    out[3][n3] = number;
     n0 += mask & 1U;
     n1 += mask >> 1 & 1U;
     n2 += mask >> 2 & 1U;
