@@ -58,14 +58,15 @@ inline constexpr int kYields = 200;
 
 // Buckets of low-dimensional points (docs/decisions/0005-low-dimension.md).
 inline constexpr Index kBucketPoints = 96;
-inline constexpr Index kBucketCandidates = 512;
+inline constexpr Index kBucketMaxCandidates = 512;
+inline constexpr Index kBucketMinCandidates = 32;
+inline constexpr Index kBucketRowsPerCandidate = 16;
 inline constexpr Index kBucketBatch = 1024;
 inline constexpr Index kBucketPending = 7;
 inline constexpr double kBucketFirstGap = 0.01;
 inline constexpr int kBucketTreesPerThread = 8;
 inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;
 inline constexpr Index kBucketPicksPerCompaction = 16;
-inline constexpr Index kBucketMinRows = 1;
 inline constexpr double kBucketWorkPerElement = 50;
 
 }  // namespace farpoint::tuning

@@ -6,9 +6,9 @@
 //
 // Layout. A bucket has a multiple of kBucketLanes slots; coordinate j of slot s is at
 // coordinates[j * slots + s], its value at values[s]. Unused slots hold a copy of a point and kTaken. Picks
-// are d doubles each, in the order in which they were made; a list names some of them, rising. A box quad is the bounding
-// boxes of four children: the lower end of child c in dimension j at boxes[j * 4 + c], the upper ends after
-// them at boxes[(d + j) * 4 + c].
+// are d doubles each, in the order in which they were made; a list names some of them, rising. A box quad is
+// the bounding boxes of four children: the lower end of child c in dimension j at boxes[j * 4 + c], the upper
+// ends after them at boxes[(d + j) * 4 + c].
 #pragma once
 
 #include <cstddef>

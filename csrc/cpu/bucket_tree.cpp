@@ -42,11 +42,15 @@ class Builder {
     read(widen);
     std::vector<Range> ranges = {{0, points_.rows}};
     spare_ = LargeArray<Point>(records_.size());
-    while (static_cast<int>(ranges.size()) < trees) {
-      std::vector<Range> halves(ranges.size() * 2);
+    for (int parts = 1; parts < trees; parts *= 2) {
+      std::vector<Range> halves(ranges.size() * 2, Range{0, 0});
       team_.for_each(static_cast<Index>(ranges.size()), 1, control_, [&](int thread, Index begin, Index end) {
         for (Index i = begin; i < end; ++i) {
-          std::tie(halves[at(2 * i)], halves[at(2 * i + 1)]) = split(ranges[at(i)], thread);
+          const Range range = ranges[at(i)];
+          halves[at(2 * i)] = range;
+          if (range.size() > tuning::kBucketPoints) {
+            std::tie(halves[at(2 * i)], halves[at(2 * i + 1)]) = split(range, thread);
+          }
         }
       });
       control_.throw_if_stopped();
@@ -135,14 +139,11 @@ class Builder {
     return result;
   }
 
-  // Two ranges, neither empty where `range` has two points.
+  // Two ranges, neither of them empty. `range` has at least two points.
   std::pair<Range, Range> split(Range range, int thread) {
     std::array<T, kSample> sample;
     const Index size = range.size();
     const Index samples = std::min(size, size >= kLarge ? Index{kSample} : Index{kSmallSample});
-    if (samples < 2) {
-      return {range, {range.end, range.end}};
-    }
     const auto record = [&](Index s) { return range.begin + (2 * s + 1) * size / (2 * samples); };
     Box box;
     std::copy_n(records_[at(record(0))].x, D, box.lower.begin());
@@ -328,9 +329,8 @@ class Builder {
 };
 
 template <class T, int D>
-BucketForest<T> build(const MatrixView& points, const std::vector<bool>& taken, bool labels,
-                                 int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
-                                 Control& control) {
+BucketForest<T> build(const MatrixView& points, const std::vector<bool>& taken, bool labels, int trees,
+                      const BucketKernels<T>& kernels, ThreadTeam& team, Control& control) {
   return Builder<T, D>(points, taken, labels, team, control)
       .build(trees, kernels.widen[static_cast<std::size_t>(points.type)]);
 }
@@ -366,20 +366,17 @@ const BucketKernels<double>& bucket_kernels<double>(SimdLevel level) {
 }
 
 template <class T>
-BucketForest<T> build_bucket_forest(const MatrixView& points, const std::vector<bool>& taken,
-                                              bool labels, int trees, const BucketKernels<T>& kernels,
-                                              ThreadTeam& team, Control& control) {
-  constexpr decltype(&build<T, 1>) kBuild[kBucketMaxDimension] = {build<T, 1>, build<T, 2>, build<T, 3>,
-                                                                   build<T, 4>, build<T, 5>, build<T, 6>,
-                                                                   build<T, 7>, build<T, 8>};
+BucketForest<T> build_bucket_forest(const MatrixView& points, const std::vector<bool>& taken, bool labels,
+                                    int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
+                                    Control& control) {
+  constexpr decltype(&build<T, 1>) kBuild[kBucketMaxDimension] = {
+      build<T, 1>, build<T, 2>, build<T, 3>, build<T, 4>, build<T, 5>, build<T, 6>, build<T, 7>, build<T, 8>};
   return kBuild[points.columns - 1](points, taken, labels, trees, kernels, team, control);
 }
 
-template BucketForest<float> build_bucket_forest(const MatrixView&, const std::vector<bool>&, bool,
-                                                           int, const BucketKernels<float>&, ThreadTeam&,
-                                                           Control&);
-template BucketForest<double> build_bucket_forest(const MatrixView&, const std::vector<bool>&, bool,
-                                                            int, const BucketKernels<double>&, ThreadTeam&,
-                                                            Control&);
+template BucketForest<float> build_bucket_forest(const MatrixView&, const std::vector<bool>&, bool, int,
+                                                 const BucketKernels<float>&, ThreadTeam&, Control&);
+template BucketForest<double> build_bucket_forest(const MatrixView&, const std::vector<bool>&, bool, int,
+                                                  const BucketKernels<double>&, ThreadTeam&, Control&);
 
 }  // namespace farpoint::cpu

@@ -54,7 +54,7 @@ struct BucketTree {
   std::vector<Quad> quads;  // the first is the root
   std::vector<T> boxes;
   std::vector<Pending> pending;  // kQuad of each quad
-  int depth = 0;  // quads from the root down to the deepest bucket
+  int depth = 0;                 // quads from the root down to the deepest bucket
 };
 
 template <class T>
@@ -67,7 +67,7 @@ struct BucketForest {
   LargeArray<T> coordinates;
   LargeArray<T> values;
   LargeArray<std::uint32_t> rows;
-  LargeArray<PickNumber> labels;     // empty unless asked for
+  LargeArray<PickNumber> labels;  // empty unless asked for
 };
 
 template <class T>
@@ -76,8 +76,8 @@ const BucketKernels<T>& bucket_kernels(SimdLevel level);
 // At most `trees` trees over the rows of `points` (at most kBucketMaxDimension columns, fewer than 2^32
 // rows), all values infinity, but for `taken` rows. Throws Interrupted.
 template <class T>
-BucketForest<T> build_bucket_forest(const MatrixView& points, const std::vector<bool>& taken,
-                                    bool labels, int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
+BucketForest<T> build_bucket_forest(const MatrixView& points, const std::vector<bool>& taken, bool labels,
+                                    int trees, const BucketKernels<T>& kernels, ThreadTeam& team,
                                     Control& control);
 
 }  // namespace farpoint::cpu

@@ -34,6 +34,13 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
+// A multiple of kBucketLanes.
+Index wanted_candidates(Index rows) {
+  return std::clamp(rows / tuning::kBucketRowsPerCandidate, tuning::kBucketMinCandidates,
+                    tuning::kBucketMaxCandidates) /
+         kBucketLanes * kBucketLanes;
+}
+
 template <class T>
 struct Candidate {
   PointKey key;
@@ -61,10 +68,12 @@ class Rounds {
         control_(control),
         free_rows_(problem.points.rows - static_cast<Index>(problem.selected.size())),
         workers_(at(team.size())),
-        picks_(at((problem.anchors.rows + static_cast<Index>(problem.selected.size()) + problem.request.count + 1) *
-                  dimension_)),
-        panel_(at(2 * tuning::kBucketCandidates * dimension_)),
-        panel_values_(at(2 * tuning::kBucketCandidates)) {}
+        picks_(at(
+            (problem.anchors.rows + static_cast<Index>(problem.selected.size()) + problem.request.count + 1) *
+            dimension_)),
+        wanted_(wanted_candidates(problem.points.rows)),
+        panel_(at(2 * wanted_ * dimension_)),
+        panel_values_(at(2 * wanted_)) {}
 
   SelectResult run() {
     result_.indices.reserve(at(request_.count));
@@ -161,8 +170,8 @@ class Rounds {
       apply(Threshold{{kInfinity, -1}});
     }
     std::array<T, kBucketMaxDimension> x;
-    kernels_.widen[at(static_cast<Index>(problem_.points.type))](
-        row, 0, 1, dimension_, reinterpret_cast<std::byte*>(x.data()), 0);
+    kernels_.widen[at(static_cast<Index>(problem_.points.type))](row, 0, 1, dimension_,
+                                                                 reinterpret_cast<std::byte*>(x.data()), 0);
     std::copy_n(x.begin(), dimension_, picks_.data() + pick_count_ * dimension_);
     ++pick_count_;
   }
@@ -187,9 +196,9 @@ class Rounds {
         }
         control_.set_progress(static_cast<Index>(result_.indices.size()), request_.count,
                               result_.values.empty() ? kInfinity : result_.values.back());
-        if (found > tuning::kBucketCandidates) {
+        if (found > wanted_) {
           gap = std::max(gap * 0.7, 1e-12);
-        } else if (found < tuning::kBucketCandidates / 2) {
+        } else if (found < wanted_ / 2) {
           gap = std::min(gap * 1.4, 0.5);
         }
         threshold = Threshold::at_value(std::min(best, threshold.last.value) * (1 - gap));
@@ -207,15 +216,16 @@ class Rounds {
       worker.found.clear();
       worker.threshold = threshold;
     }
-    team_.for_each(static_cast<Index>(forest_.trees.size()), 1, control_, [&](int thread, Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        Worker& worker = workers_[at(thread)];
-        Tree& tree = forest_.trees[at(i)];
-        visit(worker, tree, 0, all_.data(), all_.size(), 0);
-        drain(worker, tree);
-        rise(worker, tree);
-      }
-    });
+    team_.for_each(static_cast<Index>(forest_.trees.size()), 1, control_,
+                   [&](int thread, Index begin, Index end) {
+                     for (Index i = begin; i < end; ++i) {
+                       Worker& worker = workers_[at(thread)];
+                       Tree& tree = forest_.trees[at(i)];
+                       visit(worker, tree, 0, all_.data(), all_.size(), 0);
+                       drain(worker, tree);
+                       rise(worker, tree);
+                     }
+                   });
     control_.throw_if_stopped();
     applied_ = pick_count_;
     merge_candidates();
@@ -230,7 +240,8 @@ class Rounds {
   }
 
   // Down from a quad: what may hold a candidate meets the picks that may change it; the rest notes them.
-  void visit(Worker& worker, Tree& tree, Slot q, const PickNumber* list, std::size_t count, std::size_t depth) {
+  void visit(Worker& worker, Tree& tree, Slot q, const PickNumber* list, std::size_t count,
+             std::size_t depth) {
     Quad& quad = tree.quads[q];
     std::array<PickNumber*, kQuad> out = {};
     std::array<std::size_t, kQuad> counts = {};
@@ -244,8 +255,8 @@ class Rounds {
       out[c] = lists.data() + c * room + tuning::kBucketPending;
     }
     if (count > 0) {
-      filter_(tree.boxes_of(q, dimension_), quad.largest, picks_.data(), list, count, problem_.scale, out.data(),
-              counts.data());
+      filter_(tree.boxes_of(q, dimension_), quad.largest, picks_.data(), list, count, problem_.scale,
+              out.data(), counts.data());
     }
     std::array<int, kQuad> inner = {};
     int inner_count = 0;
@@ -368,7 +379,8 @@ class Rounds {
       return value >= 0;
     }
     const PointKey& last = worker.threshold.last;
-    return value > last.value || (value == last.value && static_cast<Index>(forest_.rows[quad.slot[c]]) <= last.row);
+    return value > last.value ||
+           (value == last.value && static_cast<Index>(forest_.rows[quad.slot[c]]) <= last.row);
   }
 
   void gather(Worker& worker, Slot begin, Slot slots) {
@@ -383,16 +395,16 @@ class Rounds {
       }
     }
     // On a grid any number of points tie: the first in the order are enough.
-    if (static_cast<Index>(worker.found.size()) >= 4 * tuning::kBucketCandidates) {
+    if (static_cast<Index>(worker.found.size()) >= 4 * wanted_) {
       keep_first(worker.found, worker.threshold);
     }
   }
 
-  // Keeps the first 2 kBucketCandidates in the order, if there are more, and raises the threshold to the last.
-  static void keep_first(std::vector<Candidate<T>>& found, Threshold& threshold) {
-    constexpr Index kKeep = 2 * tuning::kBucketCandidates;
-    if (static_cast<Index>(found.size()) > kKeep) {
-      const auto last = found.begin() + (kKeep - 1);
+  // Keeps the first 2 wanted_ in the order, if there are more, and raises the threshold to the last.
+  void keep_first(std::vector<Candidate<T>>& found, Threshold& threshold) const {
+    const Index keep = 2 * wanted_;
+    if (static_cast<Index>(found.size()) > keep) {
+      const auto last = found.begin() + (keep - 1);
       std::nth_element(found.begin(), last, found.end(),
                        [](const auto& a, const auto& b) { return a.key.before(b.key); });
       threshold = {last->key};
@@ -559,7 +571,7 @@ class Rounds {
   BucketForest<T> forest_;
   std::vector<Worker> workers_;
 
-  LargeArray<double> picks_;     // all that points are compared with, in order
+  LargeArray<double> picks_;  // all that points are compared with, in order
   Index pick_count_ = 0;
   Index applied_ = 0;            // how many of them are in the trees, met or pending
   std::vector<PickNumber> all_;  // the others
@@ -568,7 +580,8 @@ class Rounds {
   std::vector<Candidate<T>> candidates_;  // rows rising
   Threshold threshold_;                   // admits them and no other free point
   Index gathered_ = 0;                    // how many there were before the last cut
-  LargeArray<T> panel_;  // their coordinates and values, laid out as a bucket
+  const Index wanted_;                    // how many candidates a round should have
+  LargeArray<T> panel_;                   // their coordinates and values, laid out as a bucket
   LargeArray<T> panel_values_;
   std::size_t panel_slots_ = 0;
 };
@@ -576,14 +589,20 @@ class Rounds {
 }  // namespace
 
 bool buckets_suit(const SelectProblem& problem) {
-  return problem.metric == Metric::squared_euclidean && problem.points.columns <= kBucketMaxDimension &&
-         problem.points.columns > 0 && problem.points.rows >= tuning::kBucketMinRows &&
-         problem.points.rows + problem.anchors.rows < std::numeric_limits<std::uint32_t>::max() / 2;
+  // Slots and picks have 32-bit numbers, and a bucket may need a few slots more than it has points.
+  constexpr Index kMost = std::numeric_limits<std::uint32_t>::max() / 8;
+  return problem.metric == Metric::squared_euclidean && problem.points.columns >= 1 &&
+         problem.points.columns <= kBucketMaxDimension && problem.points.rows >= 1 &&
+         problem.points.rows + problem.anchors.rows <= kMost;
 }
 
-SelectResult select_by_buckets(const SelectProblem& problem, Control& control) {
-  const double work = static_cast<double>(problem.points.rows) * static_cast<double>(problem.points.columns) * tuning::kBucketWorkPerElement;
-  ThreadTeam team(useful_threads(work, problem.threads));
+int bucket_threads(const SelectProblem& problem) {
+  return useful_threads(tuning::kBucketWorkPerElement * static_cast<double>(problem.points.rows) *
+                            static_cast<double>(problem.points.columns),
+                        problem.threads);
+}
+
+SelectResult select_by_buckets(const SelectProblem& problem, ThreadTeam& team, Control& control) {
   if (problem.points.type == ElementType::float64) {
     return Rounds<double>(problem, team, control).run();
   }

@@ -11,10 +11,13 @@
 
 namespace farpoint::cpu {
 
-// Whether select_by_buckets can take the problem, and is expected to be faster than the levels.
+// Whether select_by_buckets can take the problem. If it can, it is the faster way.
 bool buckets_suit(const SelectProblem& problem);
 
+// How many of problem.threads are of use.
+int bucket_threads(const SelectProblem& problem);
+
 // The selection of cpu::select, to the bit. Throws Interrupted when `control` says so.
-SelectResult select_by_buckets(const SelectProblem& problem, Control& control);
+SelectResult select_by_buckets(const SelectProblem& problem, ThreadTeam& team, Control& control);
 
 }  // namespace farpoint::cpu

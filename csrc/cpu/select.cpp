@@ -197,7 +197,8 @@ Index candidate_capacity(Index dimension, int threads) {
 
 SelectResult select(const SelectProblem& problem, Control& control) {
   if (buckets_suit(problem)) {
-    return select_by_buckets(problem, control);
+    ThreadTeam team(bucket_threads(problem));
+    return select_by_buckets(problem, team, control);
   }
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
