@@ -4,13 +4,15 @@
 //      and on the same way gathers the points at or above a threshold: the candidates      (all threads)
 //   2. picks among the candidates as the plain loop does, until the best of them is below the threshold
 //
-// Exact, because a point that is not a candidate is after the threshold in the order (core/threshold.h)
+// Why it is exact. A point that is not a candidate is after the threshold in the order (core/threshold.h)
 // once every earlier pick is applied, and stays there: values only fall. So while the best candidate is at
 // or before the threshold it is the best point of all: the plain loop's next pick. A pick is applied to a
 // bucket only if its lower bound for the bucket's box is below the largest value there; otherwise it
-// changes no value in it (the proof is in buckets.inl). The largest value of every bucket and box is kept
-// exact, so a box below the threshold holds no candidate. Thresholds, batches and trees decide about
-// speed alone.
+// changes no value in it (the proof is in buckets.inl). A box whose largest value is below the threshold
+// holds no candidate, and need not be exact: picks that may change it are noted with it (pending), and the
+// largest value, not lowered, stays an upper bound, which is all that both tests ask for. A box that may hold
+// a candidate meets what is pending first, oldest first, so that candidates are exact. Thresholds, batches,
+// trees and what is left pending decide about speed alone.
 //
 // Candidates far enough from each other are picked in one round, so that threads meet once in many picks
 // and a bucket meets several picks at a time.
@@ -201,7 +203,8 @@ class Rounds {
         } else if (found < wanted_ / 2) {
           gap = std::min(gap * 1.4, 0.5);
         }
-        threshold = Threshold::at_value(std::min(best, threshold.last.value) * (1 - gap));
+        // Every free point is after threshold_ now.
+        threshold = Threshold::at_value(threshold_.last.value * (1 - gap));
       } else {
         threshold = Threshold::at_value(best == kInfinity ? best : best * (1 - gap));
       }
