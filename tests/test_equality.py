@@ -271,8 +271,6 @@ def test_random_instances(check, seed):
 @pytest.mark.parametrize("d", [2, 3, 8])
 def test_point_clouds_against_another_engine(engine, kind, d):
     """Large enough for trees, rounds and threads; Numba's batches know nothing of boxes."""
-    if engine.backend != "cpu":
-        pytest.skip("it is what the others are compared with")
     rng = np.random.default_rng(d)
     n = 20_000
     X = {

@@ -210,6 +210,7 @@ class Builder {
   }
 
   // The children of `quad`; returns the depth below it.
+  // NOLINTNEXTLINE(misc-no-recursion): as deep as the tree
   int divide(Range range, std::size_t quad, Tree& tree, Work& work, int thread) {
     std::array<Range, kQuad> children;
     int count = 1;

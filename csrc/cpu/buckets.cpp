@@ -55,8 +55,8 @@ template <class T>
 class Rounds {
  public:
   using Tree = BucketTree<T>;
-  using Quad = typename Tree::Quad;
-  using Pending = typename Tree::Pending;
+  using Quad = Tree::Quad;
+  using Pending = Tree::Pending;
 
   Rounds(const SelectProblem& problem, ThreadTeam& team, Control& control)
       : problem_(problem),
@@ -243,6 +243,8 @@ class Rounds {
   }
 
   // Down from a quad: what may hold a candidate meets the picks that may change it; the rest notes them.
+  // As deep as the tree: a dozen calls, a thousand if every split is as uneven as float64 allows.
+  // NOLINTNEXTLINE(misc-no-recursion)
   void visit(Worker& worker, Tree& tree, Slot q, const PickNumber* list, std::size_t count,
              std::size_t depth) {
     Quad& quad = tree.quads[q];
@@ -563,9 +565,9 @@ class Rounds {
   const SelectRequest& request_;
   const Index dimension_;
   const BucketKernels<T>& kernels_;
-  const typename BucketKernels<T>::Update update_;
-  const typename BucketKernels<T>::UpdateLabels update_labels_;
-  const typename BucketKernels<T>::Filter filter_;
+  const BucketKernels<T>::Update update_;
+  const BucketKernels<T>::UpdateLabels update_labels_;
+  const BucketKernels<T>::Filter filter_;
   ThreadTeam& team_;
   Control& control_;
   SelectResult result_;
