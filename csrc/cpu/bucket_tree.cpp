@@ -37,7 +37,7 @@ class Builder {
           Control& control)
       : points_(points), taken_(taken), labels_(labels), team_(team), control_(control) {}
 
-  BucketForest<T> build(int trees, typename BucketKernels<T>::Widen widen) {
+  BucketForest<T> build(int trees, BucketKernels<T>::Widen widen) {
     forest_.dimension = D;
     read(widen);
     std::vector<Range> ranges = {{0, points_.rows}};
@@ -99,7 +99,7 @@ class Builder {
     std::array<T, D> upper;
   };
 
-  void read(typename BucketKernels<T>::Widen widen) {
+  void read(BucketKernels<T>::Widen widen) {
     records_ = LargeArray<Point>(at(points_.rows));
     team_.for_each(points_.rows, tuning::kRowsPerTask, control_, [&](int, Index begin, Index end) {
       widen(points_.row(begin), points_.row_stride, end - begin, D,
@@ -179,7 +179,7 @@ class Builder {
     box = box_of(range);
     std::tie(dimension, width) = widest(box);
     if (width > 0.0) {
-      const double lower = static_cast<double>(box.lower[dimension]);
+      const auto lower = static_cast<double>(box.lower[dimension]);
       const auto middle = static_cast<T>(lower + width / 2);
       const T pivot =
           middle > box.lower[dimension] && middle <= box.upper[dimension] ? middle : box.upper[dimension];

@@ -109,10 +109,10 @@ inline BucketBest<T> first_largest(const T* values, std::size_t slots, const T* 
 template <class T, int D>
 BucketBest<T> update(const T* coordinates, T* values, std::size_t slots, const double* picks,
                      const PickNumber* list, std::size_t count, double scale) {
-  typedef typename ValueVector<T>::type Values;
+  using Values = ValueVector<T>::type;
   Values best[kBlockVectors];
-  for (int v = 0; v < kBlockVectors; ++v) {
-    best[v] = Values{} - T{1};  // taken: below every value
+  for (Values& of_lanes : best) {
+    of_lanes = Values{} - T{1};  // taken: below every value
   }
   for (std::size_t s = 0; s < slots; s += kBucketLanes) {
     DoubleVector x[kBlockVectors][D];
