@@ -1,14 +1,15 @@
 # make demo    set up .venv, install farpoint, run it on real embeddings
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
-# make bench   farpoint against its peers, the table under benchmarks/results/
+# make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
+# make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make format  apply the formats;  make stub  rewrite the extension's type stub
 # make clean   remove what these made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := CMakeLists.txt pyproject.toml $(wildcard csrc/*/*) python/farpoint/_cpu.pyi
+SOURCES := CMakeLists.txt pyproject.toml tools/build_backend.py $(wildcard csrc/*/*) python/farpoint/_cpu.pyi
 CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl)
 # Analysed as their own files; what they include is analysed with them.
 TIDY := $(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/bindings/*.cpp)
@@ -16,9 +17,11 @@ PY := python tests benchmarks tools
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DFARPOINT_WERROR=ON
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Without isolation the build folder is reused, so that a second build compiles only what changed.
-INSTALL = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
+INSTALL = $(PIP) --no-build-isolation --editable
+# Warnings are errors for developers. The demo is for users, whose compilers may warn of more.
+INSTALL_STRICT = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint sanitize bench format stub clean
+.PHONY: demo test test-cpp test-python lint sanitize soak bench format stub clean
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -32,11 +35,11 @@ $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
-	$(INSTALL) ".[test]"
+	$(INSTALL_STRICT) ".[test]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.created $(SOURCES)
-	$(INSTALL) ".[dev]"
+	$(INSTALL_STRICT) ".[dev]"
 	touch $@
 
 demo: $(VENV)/.demo
@@ -72,8 +75,11 @@ sanitize: $(VENV)/.created
 	  build/sanitize-$${kind%%,*}/csrc/tests/farpoint_tests || exit 1; \
 	done
 
+soak: $(VENV)/.test
+	$(BIN)/python tests/soak.py $(SOAK_ARGUMENTS)
+
 # The peers get their own environment: they pull in old versions of what the tests want new.
-.venv-bench/.installed: $(SOURCES) pyproject.toml
+.venv-bench/.installed: $(SOURCES) $(shell find python -name '*.py')
 	tools/system_packages.sh
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --upgrade pip

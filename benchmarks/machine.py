@@ -16,6 +16,9 @@ import farpoint
 
 PACKAGES = ("farpoint", "numpy", "numba", "torch", "fpsample", "skmatter", "scikit-learn", "faiss-cpu")
 
+# How run.py tells itself what it started again without.
+REMOVED_VARIABLE = "FARPOINT_BENCH_REMOVED"
+
 
 def describe() -> dict[str, Any]:
     """Return processor, memory, system, compiler, versions, commit and load."""
@@ -37,8 +40,23 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_average": os.getloadavg()[0],
         "commit": _commit(),
+        "blas": blas(),
+        "removed": os.environ.get(REMOVED_VARIABLE, ""),
         "versions": versions,
     }
+
+
+def blas() -> str:
+    """Say which library, kernels and threads numpy's matrix products have."""
+    from threadpoolctl import threadpool_info
+
+    found = [
+        f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', 'unknown')} kernels, "
+        f"{pool['num_threads']} threads"
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    ]
+    return "; ".join(found) or "unknown"
 
 
 def sgemm_flops(size: int = 3072, repeats: int = 6) -> float:

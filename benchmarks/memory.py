@@ -1,28 +1,46 @@
-"""Peak memory of one call beyond its input, in a process of its own (Linux).
+"""Peak memory of one selection, in a process of its own (Linux).
 
-python benchmarks/memory.py DATA.npy K THREADS    prints bytes beyond the input and the input's bytes
+python benchmarks/memory.py DATA.npy K THREADS {loaded|mapped} [OUT.npz]
+
+prints JSON. "loaded" reads the file into memory first, "mapped" leaves it in the page cache.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+_SAMPLE_SECONDS = 0.005
 
-def measure(data: Path, k: int, threads: int) -> tuple[int, int]:
-    """Return (peak bytes beyond the input, bytes of the input) of a selection from a float32 .npy file."""
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes, and the seconds of the call."""
+
+    beyond_input: int  # peak resident set during the call, less the resident set before
+    anonymous: int  # peak of what is not backed by a file: of the whole process, the input too if loaded
+    anonymous_before: int
+    input_bytes: int
+    seconds: float
+
+
+def measure(data: Path, k: int, threads: int, *, mapped: bool = False, output: Path | None = None) -> Peak:
+    """Return the peak of a selection from an .npy file, which `output` keeps."""
     # A fresh process: a fork would start with its parent's peak.
+    arguments = [str(data), str(k), str(threads), "mapped" if mapped else "loaded"]
     found = subprocess.run(
-        [sys.executable, __file__, str(data), str(k), str(threads)],
-        capture_output=True,
+        [sys.executable, __file__, *arguments, *([str(output)] if output else [])],
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    beyond, size = found.stdout.split()
-    return int(beyond), int(size)
+    return Peak(**json.loads(found.stdout))
 
 
 def _status(field: str) -> int:
@@ -33,17 +51,41 @@ def _status(field: str) -> int:
     raise ValueError(f"no {field} in /proc/self/status")
 
 
+class _AnonymousPeak:
+    """The largest RssAnon while it is entered; Linux keeps a peak of the whole resident set only."""
+
+    def __enter__(self) -> _AnonymousPeak:
+        self.bytes = _status("RssAnon")
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample)
+        self._thread.start()
+        return self
+
+    def _sample(self) -> None:
+        while not self._done.wait(_SAMPLE_SECONDS):
+            self.bytes = max(self.bytes, _status("RssAnon"))
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+
 def main() -> None:
     """Run the call and print."""
     import farpoint
 
-    data, k, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    X = np.load(data)
+    data, k, threads, how = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    X = np.load(data, mmap_mode="r" if how == "mapped" else None)
     farpoint.select(X[:100].copy(), 10)  # what is loaded once is not the call's
-    before = _status("VmRSS")
+    resident, anonymous = _status("VmRSS"), _status("RssAnon")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    farpoint.select(X, k, threads=threads)
-    print(_status("VmHWM") - before, X.nbytes)
+    with _AnonymousPeak() as peak:
+        selection = farpoint.select(X, k, threads=threads)
+    beyond = _status("VmHWM") - resident
+    if len(sys.argv) > 5:
+        selection.save(sys.argv[5])
+    seconds = float(selection.info["seconds"])
+    print(json.dumps(asdict(Peak(beyond, peak.bytes, anonymous, X.nbytes, seconds))))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ a small pilot.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,19 @@ class Picks:
 Selector = Callable[[Matrix, int, float], Picks]
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Give numpy, torch, faiss and scikit-learn so many threads."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=count):
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(count)
+        if "faiss" in sys.modules:
+            sys.modules["faiss"].omp_set_num_threads(count)
+        yield
+
+
 def numpy_loop(X: Matrix, k: int, limit: float) -> Picks:
     """One matrix-vector product a pick, norms precomputed, nothing allocated in the loop."""
     began = time.perf_counter()
@@ -49,6 +65,31 @@ def numpy_loop(X: Matrix, k: int, limit: float) -> Picks:
         np.add(squares, norms, out=squares)
         np.add(squares, norms[row], out=squares)
         np.minimum(nearest, squares, out=nearest)
+        if len(indices) == k or time.perf_counter() - began > limit:
+            return Picks(np.array(indices), time.perf_counter() - began)
+        indices.append(int(np.argmax(nearest)))
+
+
+def numpy_loop_in_blocks(X: npt.NDArray[Any], k: int, limit: float, rows: int = 65_536) -> Picks:
+    """The numpy loop where the rows cannot all be float32 in memory: converted in blocks, each pick."""
+    began = time.perf_counter()
+    n = len(X)
+    blocks = [slice(begin, min(begin + rows, n)) for begin in range(0, n, rows)]
+    norms = np.empty(n, dtype=np.float32)
+    for block in blocks:
+        x = X[block].astype(np.float32)
+        norms[block] = np.einsum("ij,ij->i", x, x)
+    nearest = np.full(n, np.inf, dtype=np.float32)
+    indices = [0]
+    while True:
+        row = indices[-1]
+        y = X[row].astype(np.float32)
+        for block in blocks:
+            squares = X[block].astype(np.float32) @ y
+            squares *= -2
+            squares += norms[block]
+            squares += norms[row]
+            np.minimum(nearest[block], squares, out=nearest[block])
         if len(indices) == k or time.perf_counter() - began > limit:
             return Picks(np.array(indices), time.perf_counter() - began)
         indices.append(int(np.argmax(nearest)))
@@ -77,6 +118,31 @@ def fpsample_vanilla(X: Matrix, k: int, limit: float) -> Picks:
     import fpsample
 
     return _piloted(lambda picks: fpsample.fps_sampling(X, picks, start_idx=0), k, limit)
+
+
+def fpsample_buckets(X: Matrix, k: int, height: int | None) -> Picks:
+    """fpsample.bucket_fps_kdline_sampling of a height, or without one bucket_fps_kdtree_sampling.
+
+    Both take start_idx for a position in their tree's order, not for a row: the first pick says where they
+    started.
+    """
+    import fpsample
+
+    began = time.perf_counter()
+    if height is None:
+        indices = fpsample.bucket_fps_kdtree_sampling(X, k, start_idx=0)
+    else:
+        indices = fpsample.bucket_fps_kdline_sampling(X, k, height, start_idx=0)
+    return Picks(np.asarray(indices).astype(np.int64), time.perf_counter() - began)
+
+
+BUCKETS: dict[str, Callable[[Matrix, int], Picks]] = {
+    **{
+        f"fpsample.bucket_fps_kdline_sampling, h = {height}": partial(fpsample_buckets, height=height)
+        for height in (5, 7, 9)
+    },
+    "fpsample.bucket_fps_kdtree_sampling": partial(fpsample_buckets, height=None),
+}
 
 
 def skmatter_fps(X: Matrix, k: int, limit: float) -> Picks:

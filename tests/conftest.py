@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
-from farpoint.backends.cpu import SIMD_VARIABLE
+from farpoint.backends.cpu import EAGER_VARIABLE, SIMD_VARIABLE
+
+Array = npt.NDArray[Any]
+Check = Callable[..., farpoint.Selection]
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "wordnet_minilm_f16.npy"
 
@@ -24,13 +29,23 @@ class Engine:
     backend: str
     simd: str = ""
     threads: int = 1
+    eager: bool = False  # the C++ engine takes up every stage at once
 
     def __str__(self) -> str:
-        return "-".join(part for part in (self.backend, self.simd, f"{self.threads}t") if part)
+        eager = "eager" if self.eager else ""
+        return "-".join(part for part in (self.backend, self.simd, f"{self.threads}t", eager) if part)
 
     @property
     def arguments(self) -> dict[str, Any]:
         return {"backend": self.backend, "threads": self.threads}
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Set the environment; for tests that cannot use the fixture, such as Hypothesis's."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(SIMD_VARIABLE, self.simd)
+            patch.setenv(EAGER_VARIABLE, "1" if self.eager else "")
+            yield
 
 
 def _engines() -> list[Engine]:
@@ -39,20 +54,28 @@ def _engines() -> list[Engine]:
         from farpoint import _cpu
 
         for level in _cpu.simd_levels():
-            found += [Engine("cpu", level, threads) for threads in (1, 2, 3)]
+            found += [Engine("cpu", level, threads) for threads in (1, 3)]
+            found.append(Engine("cpu", level, 2, eager=True))
     found += [Engine("numba", threads=threads) for threads in (1, 2)]
     return found
 
 
 ENGINES = _engines()
+EVERY_ENGINE = [*ENGINES, Engine("reference")]
+
+every_engine = pytest.mark.parametrize("engine", EVERY_ENGINE, ids=str)
+
+
+def pytest_report_header() -> str:
+    return "engines: " + ", ".join(map(str, EVERY_ENGINE))
 
 
 @pytest.fixture(params=ENGINES, ids=str)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Every engine but the reference, active for the test."""
     chosen: Engine = request.param
-    monkeypatch.setenv(SIMD_VARIABLE, chosen.simd)
-    return chosen
+    with chosen.active():
+        yield chosen
 
 
 def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> None:
@@ -68,7 +91,7 @@ def assert_same(actual: farpoint.Selection, expected: farpoint.Selection) -> Non
 
 
 @pytest.fixture
-def check(engine: Engine) -> Callable[..., farpoint.Selection]:
+def check(engine: Engine) -> Check:
     """Select with this engine, compare with the reference, return the selection."""
 
     def run(X: Any, k: int | float | None = None, **options: Any) -> farpoint.Selection:

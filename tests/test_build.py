@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import email
+import hashlib
 import os
 import shutil
 import site
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -21,32 +26,64 @@ s = farpoint.select([[0.0, 0.0], [1.0, 0.0], [5.0, 5.0], [0.0, 9.0]], 3)
 print(json.dumps({"indices": s.indices.tolist(), "backend": s.info["backend"]}))
 """
 
+DECOYS = (
+    ".venv/x/LICENSE",
+    ".venv-bench/x/csrc/a.cpp",
+    "build/x/csrc/a.o",
+    "dist/python/a.py",
+    "farpoint-demo/picks.txt",
+    "python/farpoint/__pycache__/a.pyc",
+)
 
-def pip(*arguments: str, **environment: str) -> None:
+
+NO_COMPILER = {"CXX": "/bin/false", "CC": "/bin/false"}
+
+
+def pip(*arguments: str, python: str = sys.executable, **environment: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
+        [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
         check=True,
         env={**os.environ, **environment},
         timeout=900,
     )
 
 
+def hook(name: str, folder: Path, tree: Path, **environment: str) -> Path:
+    """Call the build backend as installers do, and return the file that it made."""
+    script = (
+        f"import sys; sys.path.insert(0, 'tools'); import build_backend as b; print(b.{name}(sys.argv[1]))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        cwd=tree,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    return folder / found.stdout.splitlines()[-1]
+
+
 @pytest.fixture(scope="module")
-def sdist(tmp_path_factory) -> Path:
-    """Build from tracked files only, as a release would."""
-    folder = tmp_path_factory.mktemp("sdist")
-    tree = folder / "tree"
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what is tracked, with what lies around in a checkout that was used."""
+    folder = Path(tmp_path_factory.mktemp("tree"))
     names = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).exists():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
-    script = "import sys; from scikit_build_core.build import build_sdist; print(build_sdist(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", script, str(folder)], cwd=tree, check=True, capture_output=True)
-    found: list[Path] = list(folder.glob("farpoint-*.tar.gz"))
-    return found[0]
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for name in DECOYS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("not part of the project")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sdist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hook("build_sdist", tmp_path_factory.mktemp("sdist"), tree)
 
 
 def install(wheel: Path, folder: Path) -> str:
@@ -67,7 +104,7 @@ def install(wheel: Path, folder: Path) -> str:
     return found.stdout.strip()
 
 
-def test_sdist_holds_the_project_and_nothing_else(sdist):
+def test_sdist_holds_the_project_and_nothing_else(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for wanted in (
@@ -76,12 +113,15 @@ def test_sdist_holds_the_project_and_nothing_else(sdist):
         "csrc/core/select.cpp",
         "python/farpoint/py.typed",
         "CMakeLists.txt",
+        "tests/conftest.py",
+        "tools/build_backend.py",
     ):
         assert wanted in names
-    assert not [name for name in names if ".venv" in name or name.startswith("build/")]
+    assert not names & set(DECOYS)
+    assert not [name for name in names if name.startswith((".venv", "build/", "dist/"))]
 
 
-def test_wheel_from_sdist_in_isolation(sdist, tmp_path):
+def test_wheel_from_sdist_in_isolation(sdist: Path, tmp_path: Path) -> None:
     pip("wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(sdist))
     wheel = next(tmp_path.glob("*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
@@ -90,11 +130,35 @@ def test_wheel_from_sdist_in_isolation(sdist, tmp_path):
     for wanted in ("farpoint/py.typed", "farpoint/_cpu.pyi", "farpoint/demo/embeddings.npy"):
         assert wanted in names
     assert wheel.stat().st_size < 8e6
+    assert [text.partition(">")[0] for text in requirements(wheel)] == ["numpy"]
     assert install(wheel, tmp_path / "site") == '{"indices": [0, 3, 2], "backend": "cpu"}'
 
 
-def test_without_a_compiler_the_install_succeeds_and_numba_computes(sdist, tmp_path):
-    pip("wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(sdist), CXX="/bin/false", CC="/bin/false")
-    wheel = next(tmp_path.glob("*.whl"))
-    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
-    assert install(wheel, tmp_path / "site") == '{"indices": [0, 3, 2], "backend": "numba"}'
+def requirements(wheel: Path) -> list[str]:
+    """Return what a wheel requires without any extra; its RECORD must be true."""
+    with zipfile.ZipFile(wheel) as archive:
+        record = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
+        rows = list(csv.reader(archive.read(record).decode().splitlines()))
+        assert sorted(row[0] for row in rows) == sorted(archive.namelist())
+        for name, digest, size in rows:
+            if name != record:
+                content = archive.read(name)
+                expected = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+                assert (digest, int(size)) == (f"sha256={expected}", len(content)), name
+        metadata = email.message_from_bytes(archive.read(record.replace("RECORD", "METADATA")))
+    return [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
+
+
+def test_without_a_compiler_numba_is_installed_and_computes(sdist: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path, with_pip=True)
+    python = str(tmp_path / "bin" / "python")
+    pip("install", str(sdist), python=python, **NO_COMPILER)
+    found = subprocess.run([python, "-c", USE], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == '{"indices": [0, 3, 2], "backend": "numba"}'
+    assert found.stderr.count("compiled extension is not installed; computing with Numba") == 1
+
+
+def test_an_editable_install_without_a_compiler_requires_numba_too(tree: Path, tmp_path: Path) -> None:
+    wheel = hook("build_editable", tmp_path, tree, **NO_COMPILER)
+    assert wheel.name.endswith("-none-any.whl")
+    assert [text.partition(">")[0] for text in requirements(wheel)] == ["numpy", "numba", "threadpoolctl"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ X = np.random.default_rng(1).standard_normal((300, 8)).astype(np.float32)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "anchors.npy", X[:4] + 1)
     (tmp_path / "rows.txt").write_text("3\n7\n")
@@ -25,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_rows_on_standard_output(folder, capsys):
+def test_rows_on_standard_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["select", "x.npy", "-k", "25"]) == 0
     out, err = capsys.readouterr()
     s = farpoint.select(X, 25)
@@ -37,12 +39,14 @@ def test_rows_on_standard_output(folder, capsys):
 
 
 @pytest.mark.parametrize("k, expected", [("0.1", 30), ("1.0", 300), ("1", 1), ("30", 30)])
-def test_counts_and_fractions(folder, capsys, k, expected):
+def test_counts_and_fractions(
+    folder: Path, capsys: pytest.CaptureFixture[str], k: str, expected: int
+) -> None:
     assert main(["select", "x.npy", "-k", k]) == 0
     assert len(capsys.readouterr().out.splitlines()) == expected
 
 
-def test_output_files(folder, capsys):
+def test_output_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     s = farpoint.select(X, 20, assign=True)
     for suffix in ("npz", "npy", "csv", "json", "txt"):
         assert main(["select", "x.npy", "-k", "20", "--assign", "-o", f"out.{suffix}", "--quiet"]) == 0
@@ -62,7 +66,7 @@ def test_output_files(folder, capsys):
     assert record["radii"] == [None, *s.radii[1:].tolist()]
 
 
-def test_options_reach_the_selection(folder, capsys):
+def test_options_reach_the_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, options in (
         (["--metric", "cosine"], {"metric": "cosine"}),
         (["--start", "17"], {"start": 17}),
@@ -83,7 +87,7 @@ def test_options_reach_the_selection(folder, capsys):
         assert record["upper_bound"] == s.upper_bound
 
 
-def test_a_saved_selection_is_kept_away_from(folder, capsys):
+def test_a_saved_selection_is_kept_away_from(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["select", "x.npy", "-k", "10", "-o", "first.npz", "--quiet"]) == 0
     assert main(["select", "x.npy", "-k", "10", "--selected", "first.npz", "--quiet"]) == 0
     more = [int(line) for line in capsys.readouterr().out.splitlines()]
@@ -91,13 +95,13 @@ def test_a_saved_selection_is_kept_away_from(folder, capsys):
     assert more == both[10:]
 
 
-def test_json_and_a_file_together(folder, capsys):
+def test_json_and_a_file_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["select", "x.npy", "-k", "4", "--json", "-o", "o.txt", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["k"] == 4
     assert (folder / "o.txt").exists()
 
 
-def test_hmin(folder, capsys):
+def test_hmin(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pair = farpoint.h_min(X)
     assert main(["hmin", "x.npy"]) == 0
     assert f"rows {pair.i} and {pair.j}" in capsys.readouterr().out
@@ -111,14 +115,14 @@ def test_hmin(folder, capsys):
     }
 
 
-def test_info(capsys):
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     assert "backends" in capsys.readouterr().out
     assert main(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["farpoint"] == farpoint.__version__
 
 
-def test_version_and_help(capsys):
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"farpoint {farpoint.__version__}\n"
     assert main(["select", "--help"]) == 0
@@ -132,7 +136,14 @@ def test_version_and_help(capsys):
         (["fly"], "invalid choice: 'fly'"),
         (["select", "x.npy"], "give k (how many rows)"),
         (["select", "none.npy", "-k", "3"], "none.npy: no such file"),
-        (["select", "x.npy", "-k", "three"], "invalid _count value: 'three'"),
+        (
+            ["select", "x.npy", "-k", "three"],
+            "argument -k: must be a count such as 500 or a fraction such as 0.1, not 'three'",
+        ),
+        (
+            ["select", "x.npy", "-k", "3", "--start", "foo"],
+            "must be a row number, center or random, not 'foo'",
+        ),
         (["select", "x.npy", "-k", "0"], "k must be at least 1"),
         (["select", "x.npy", "-k", "301"], "k = 301 is more than the 300 rows"),
         (["select", "x.npy", "-k", "1.5"], "a float k is a fraction"),
@@ -142,27 +153,36 @@ def test_version_and_help(capsys):
         (["select", "x.npy", "-k", "3", "-o", "."], "unknown suffix"),
         (["select", "x.npy", "-k", "3", "--selected", "none.txt"], "none.txt: no such file"),
         (["select", "x.npy", "-k", "3", "--selected", "words.txt"], "words.txt must hold row numbers"),
-        (["select", "x.npy", "-k", "3", "--selected", "x.npy"], "selected must be integers"),
-        (["select", "x.npy", "-k", "3", "--anchors", "rows.npy"], "anchors must be 2-D"),
+        (["select", "x.npy", "-k", "3", "--selected", "x.npy"], "x.npy must be integers (row numbers)"),
+        (["select", "x.npy", "-k", "3", "--anchors", "rows.npy"], "rows.npy must be 2-D"),
         (["select", "x.npy", "-k", "3", "--threads", "0"], "threads must be at least 1"),
         (["select", "x.npy", "-k", "3", "--start", "-4"], "start = -4 is not a row"),
-        (["select", "nan.npy", "-k", "3"], "row 2, column 1 is nan"),
-        (["select", "flat.npy", "-k", "3"], "must be 2-D"),
+        (["select", "nan.npy", "-k", "3"], "nan.npy must be finite: row 2, column 1 is nan"),
+        (["select", "flat.npy", "-k", "3"], "flat.npy must be 2-D"),
+        (["hmin", "flat.npy"], "flat.npy must be 2-D"),
+        (["select", "complex.npy", "-k", "3"], "complex.npy has dtype complex64; supported are"),
+        (["select", "x.npy", "-k", "3", "--anchors", "wide.npy"], "wide.npy has 16 columns where"),
+        (["select", "x.npy", "-k", "3", "-o", "/proc/out.npy"], "/proc/out.npy cannot be written: "),
+        (["demo", "-o", "/proc/out/demo"], "/proc/out/demo cannot be written: "),
         (["select", "cut.npy", "-k", "3"], "cut.npy"),
         (["select", "objects.npy", "-k", "3"], "not loaded"),
-        (["hmin", "one.npy"], "at least two"),
-        (["hmin", "nan.npy"], "row 2, column 1 is nan"),
+        (["hmin", "one.npy"], "one.npy has one row; a pairwise distance needs at least two"),
+        (["hmin", "nan.npy"], "nan.npy must be finite: row 2, column 1 is nan"),
         (["demo", "-k", "1"], "k must be from 2"),
-        (["demo", "-o", "x.npy"], "x.npy is a file"),
+        (["demo", "-o", "x.npy"], "x.npy is a file; give a folder"),
     ],
     ids=" ".join,
 )
-def test_mistakes_are_one_line_and_write_nothing(folder, capsys, arguments, message):
+def test_mistakes_are_one_line_and_write_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
     bad = X.copy()
     bad[2, 1] = np.nan
     np.save(folder / "nan.npy", bad)
     np.save(folder / "flat.npy", X[0])
     np.save(folder / "one.npy", X[:1])
+    np.save(folder / "complex.npy", X.astype(np.complex64))
+    np.save(folder / "wide.npy", np.hstack((X, X)))
     np.save(folder / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     (folder / "cut.npy").write_bytes((folder / "x.npy").read_bytes()[:-5])
     (folder / "words.txt").write_text("three\n")
@@ -178,11 +198,13 @@ def test_mistakes_are_one_line_and_write_nothing(folder, capsys, arguments, mess
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_result_that_cannot_be_finished_leaves_the_old_one(folder, capsys, monkeypatch):
+def test_a_result_that_cannot_be_finished_leaves_the_old_one(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["select", "x.npy", "-k", "5", "-o", "out.npy", "--quiet"]) == 0
     before = (folder / "out.npy").read_bytes()
 
-    def full(*_):
+    def full(*_: object) -> NoReturn:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
@@ -193,8 +215,23 @@ def test_a_result_that_cannot_be_finished_leaves_the_old_one(folder, capsys, mon
     assert not list(folder.glob(".*"))
 
 
-def test_ctrl_c(folder, capsys, monkeypatch):
-    def interrupt(*_, **__):
+def test_a_place_that_cannot_be_written_is_noticed_before_the_work(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farpoint, "select", lambda *_, **__: pytest.fail("worked"))
+
+    def read_only(*_: object, **__: object) -> NoReturn:
+        raise OSError(30, "Read-only file system", "/tmp/x.partial")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    assert main(["select", "x.npy", "-k", "5", "-o", "out.npy"]) == 2
+    assert capsys.readouterr().err == "farpoint: error: out.npy cannot be written: Read-only file system\n"
+    assert main(["demo", "-o", "new"]) == 2
+    assert capsys.readouterr().err == "farpoint: error: new cannot be written: Read-only file system\n"
+
+
+def test_ctrl_c(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(farpoint, "select", interrupt)
@@ -203,7 +240,7 @@ def test_ctrl_c(folder, capsys, monkeypatch):
     assert capsys.readouterr().err == "farpoint: interrupted\n"
 
 
-def test_as_a_process(folder):
+def test_as_a_process(folder: Path) -> None:
     """Installed script, module, pipes."""
     found = subprocess.run(
         [sys.executable, "-m", "farpoint", "select", "x.npy", "-k", "200"], capture_output=True, text=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from farpoint import demo
 from farpoint.cli import main
 
 
-def test_the_data():
+def test_the_data() -> None:
     embeddings, texts = demo.load()
     assert embeddings.dtype == np.float16
     assert embeddings.shape == (len(texts), 384)
@@ -22,7 +23,9 @@ def test_the_data():
     np.testing.assert_allclose(np.linalg.norm(embeddings.astype(np.float64), axis=1), 1, atol=2e-3)
 
 
-def test_it_says_what_it_found(tmp_path, capsys, monkeypatch):
+def test_it_says_what_it_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "90")
     assert main(["demo", "-k", "120", "-o", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
@@ -43,7 +46,9 @@ def test_it_says_what_it_found(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "out" / "radii.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_selection_beats_random_subsets_and_json_holds_it(tmp_path, capsys):
+def test_the_selection_beats_random_subsets_and_json_holds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["demo", "-k", "60", "-o", str(tmp_path), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["h_min"] > max(record["random_h_min"])
@@ -51,7 +56,7 @@ def test_the_selection_beats_random_subsets_and_json_holds_it(tmp_path, capsys):
     assert len(record["texts"]) == 60
 
 
-def test_without_matplotlib_the_rest_is_written(tmp_path, monkeypatch):
+def test_without_matplotlib_the_rest_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "matplotlib" else real(name)
@@ -62,6 +67,6 @@ def test_without_matplotlib_the_rest_is_written(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("k", [0, 1, 10**6])
-def test_bad_k(tmp_path, k):
+def test_bad_k(tmp_path: Path, k: int) -> None:
     with pytest.raises(ValueError, match="k must be from 2"):
         demo.run(k, tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import assert_same
+from tests.conftest import Array, Check, Engine, assert_same
 
 DIMENSIONS = (1, 2, 3, 15, 16, 17, 64, 384, 1000)
 METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -22,7 +24,7 @@ def normal(n: int, d: int, seed: int = 0) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("d", DIMENSIONS)
 @pytest.mark.parametrize("n", [1, 2, 3, 33, 260])
-def test_shapes(check, n, d):
+def test_shapes(check: Check, n: int, d: int) -> None:
     X = normal(n, d, seed=n * 1000 + d).astype(np.float32)
     for k in sorted({1, max(1, n - 1), n}):
         check(X, k, assign=True)
@@ -30,7 +32,7 @@ def test_shapes(check, n, d):
 
 @pytest.mark.parametrize("dtype", ALL_DTYPES, ids=lambda t: np.dtype(t).name)
 @pytest.mark.parametrize("metric", METRICS)
-def test_dtypes_and_metrics(check, metric, dtype):
+def test_dtypes_and_metrics(check: Check, metric: str, dtype: Any) -> None:
     X = (normal(400, 37) * 20 + 30).astype(dtype)
     s = check(X, 90, metric=metric, assign=True)
     assert s.info["dtype"] == np.dtype(dtype).name
@@ -38,7 +40,7 @@ def test_dtypes_and_metrics(check, metric, dtype):
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
-def test_integer_grid_is_all_ties(check, d, dtype):
+def test_integer_grid_is_all_ties(check: Check, d: int, dtype: Any) -> None:
     side = {1: 300, 2: 17, 3: 7, 5: 4}[d]
     grid = np.stack(np.meshgrid(*[np.arange(side)] * d), -1).reshape(-1, d)
     X = np.random.default_rng(d).permutation(grid % 127).astype(dtype)
@@ -47,7 +49,7 @@ def test_integer_grid_is_all_ties(check, d, dtype):
 
 
 @pytest.mark.parametrize("n", [5, 700, 3000])
-def test_all_rows_equal(check, n):
+def test_all_rows_equal(check: Check, n: int) -> None:
     X = np.full((n, 7), 0.3, dtype=np.float32)
     s = check(X, n, start=n // 2, assign=True)
     # Duplicates come in index order, at radius 0, and no row twice.
@@ -55,11 +57,12 @@ def test_all_rows_equal(check, n):
     np.testing.assert_array_equal(s.indices, [n // 2, *rest])
     assert s.h_min == 0
     assert s.covering_radius == 0
+    assert s.labels is not None
     assert (s.labels == 0).all()
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_half_of_the_rows_are_duplicates(check, metric):
+def test_half_of_the_rows_are_duplicates(check: Check, metric: str) -> None:
     unique = normal(300, 20).astype(np.float32)
     X = np.concatenate((unique, unique))[np.random.default_rng(1).permutation(600)]
     s = check(X, 600, metric=metric, assign=True)
@@ -68,7 +71,7 @@ def test_half_of_the_rows_are_duplicates(check, metric):
     assert (np.diff(s.indices[300:]) > 0).all()
 
 
-def test_parallel_rows_have_cosine_distance_zero_and_not_less(check):
+def test_parallel_rows_have_cosine_distance_zero_and_not_less(check: Check) -> None:
     # 1 - x.y / sqrt(x.x y.y) comes out below zero for some multiples.
     base = normal(40, 9)
     X = np.concatenate([base * factor for factor in (1, 3, 7, 0.1, 11)])
@@ -80,12 +83,12 @@ def test_parallel_rows_have_cosine_distance_zero_and_not_less(check):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_huge_common_offset(check, metric, dtype):
+def test_huge_common_offset(check: Check, metric: str, dtype: Any) -> None:
     X = (normal(500, 24) + 1e6).astype(dtype)
     check(X, 150, metric=metric, assign=True)
 
 
-def test_tight_clusters_far_apart(check):
+def test_tight_clusters_far_apart(check: Check) -> None:
     centres = normal(5, 16) * 1e4
     X = (np.repeat(centres, 120, axis=0) + normal(600, 16, seed=1) * 1e-3).astype(np.float32)
     check(X, 200, assign=True)
@@ -93,7 +96,7 @@ def test_tight_clusters_far_apart(check):
 
 @pytest.mark.parametrize("exponent", [-30, -42, 30, 38])
 @pytest.mark.parametrize("metric", METRICS)
-def test_float32_scales(check, metric, exponent):
+def test_float32_scales(check: Check, metric: str, exponent: int) -> None:
     X = normal(300, 33)
     X = (X / np.abs(X).max() * 10.0**exponent).astype(np.float32)
     X = X[np.abs(X).max(axis=1) > 0]
@@ -105,7 +108,7 @@ def test_float32_scales(check, metric, exponent):
 
 @pytest.mark.parametrize("exponent", [-300, -170, 160, 300])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_float64_scales(check, metric, exponent):
+def test_float64_scales(check: Check, metric: str, exponent: int) -> None:
     X = normal(200, 17)
     scaled = X / np.abs(X).max() * 10.0**exponent
     s = check(scaled, 60, metric=metric, assign=True)
@@ -113,7 +116,7 @@ def test_float64_scales(check, metric, exponent):
     assert (s.radii > 0).all()
 
 
-def test_a_power_of_two_changes_nothing_but_the_unit(engine):
+def test_a_power_of_two_changes_nothing_but_the_unit(engine: Engine) -> None:
     X = normal(300, 20).astype(np.float32)
     plain = farpoint.select(X, 100, **engine.arguments)
     for exponent in (-100, -7, 90):
@@ -122,12 +125,12 @@ def test_a_power_of_two_changes_nothing_but_the_unit(engine):
         np.testing.assert_array_equal(scaled.radii, np.ldexp(plain.radii, exponent))
 
 
-def test_cosine_rows_of_very_different_lengths(check):
+def test_cosine_rows_of_very_different_lengths(check: Check) -> None:
     lengths = 10.0 ** np.random.default_rng(5).uniform(-280, 280, size=(200, 1))
     check(normal(200, 12) * lengths, 70, metric="cosine")
 
 
-def test_subnormal_and_signed_zero_elements(check):
+def test_subnormal_and_signed_zero_elements(check: Check) -> None:
     X = normal(200, 10).astype(np.float32)
     X[::3, 2] = np.float32(1e-45)
     X[1::3, 2] = np.float32(-0.0)
@@ -135,7 +138,7 @@ def test_subnormal_and_signed_zero_elements(check):
     check((X * 1e-40).astype(np.float32), 200)
 
 
-def test_one_huge_element_in_each_row(check):
+def test_one_huge_element_in_each_row(check: Check) -> None:
     X = normal(400, 30).astype(np.float32)
     X[np.arange(400), np.random.default_rng(2).integers(0, 30, 400)] = 1e6
     check(X, 150, assign=True)
@@ -143,7 +146,7 @@ def test_one_huge_element_in_each_row(check):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_warm_starts(check, metric, dtype):
+def test_warm_starts(check: Check, metric: str, dtype: Any) -> None:
     X = normal(500, 19).astype(dtype)
     anchors = normal(45, 19, seed=9).astype(dtype)
     selected = [3, 499, 77]
@@ -158,7 +161,7 @@ def test_warm_starts(check, metric, dtype):
         assert np.isfinite(s.radii[0])
 
 
-def test_everything_but_one_row_selected(check):
+def test_everything_but_one_row_selected(check: Check) -> None:
     X = normal(50, 4)
     s = check(X, 1, selected=np.arange(49), assign=True)
     assert s.indices.tolist() == [49]
@@ -166,7 +169,7 @@ def test_everything_but_one_row_selected(check):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_min_distance(check, metric):
+def test_min_distance(check: Check, metric: str) -> None:
     X = normal(500, 6).astype(np.float32)
     full = farpoint.select(X, 500, metric=metric)
     for radius in (full.radii[1], full.radii[30], full.radii[200], full.radii[200] * (1 - 1e-9), 1e9):
@@ -179,20 +182,45 @@ def test_min_distance(check, metric):
     assert len(both) == 20
 
 
-def test_min_distance_can_refuse_every_pick(check):
+def test_min_distance_can_refuse_every_pick(check: Check) -> None:
     s = check(normal(30, 3), min_distance=1e6, anchors=normal(4, 3, seed=1), assign=True)
     assert len(s) == 0
     assert s.h_min == np.inf
+    assert s.labels is not None
     assert (s.labels == -1).all()
 
 
+def test_min_distance_selects_nothing_where_everything_is_selected(check: Check) -> None:
+    s = check(normal(12, 3), min_distance=0.5, selected=np.arange(12), assign=True)
+    assert len(s) == 0
+    assert s.covering_radius == 0
+
+
+def test_a_fraction_takes_at_most_what_is_left(check: Check) -> None:
+    assert len(check(normal(20, 3), 0.5, selected=np.arange(15))) == 5
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
+def test_distances_that_float64_does_not_hold(check: Check, engine: Engine, metric: str) -> None:
+    """In order all the same, and without a warning; infinite where they cannot be said."""
+    X = np.array([[0.0, 0.0], [1.7e308, -1.7e308], [-1.7e308, 1.7e308], [1e300, 1.0], [1e300, 5e153]])
+    s = check(X, 5, metric=metric, assign=True)
+    assert s.indices.tolist() == [0, 1, 2, 3, 4]
+    assert (s.radii[:3] == np.inf).all()
+    assert s.radii[3] == (1e300 if metric == "euclidean" else np.inf)
+    assert len(check(X, min_distance=np.inf, metric=metric)) == 1
+    pair = farpoint.h_min(X, metric=metric, **engine.arguments)
+    assert (pair.i, pair.j) == (3, 4)
+    assert farpoint.pairwise_distances(X, metric=metric, **engine.arguments)[1, 2] == np.inf
+
+
 @pytest.mark.parametrize("k, expected", [(0.1, 21), (0.5, 104), (1.0, 207), (0.001, 1), (207, 207)])
-def test_fractions(check, k, expected):
+def test_fractions(check: Check, k: int | float, expected: int) -> None:
     assert len(check(normal(207, 5), k)) == expected
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_start_at_the_center(check, metric):
+def test_start_at_the_center(check: Check, metric: str) -> None:
     X = (normal(321, 8) + 2).astype(np.float32)
     s = check(X, 10, metric=metric, start="center")
     unit = X / np.linalg.norm(X, axis=1, keepdims=True) if metric == "cosine" else X
@@ -202,7 +230,7 @@ def test_start_at_the_center(check, metric):
     assert s.indices[0] == np.argmin(((unit - mean) ** 2).sum(axis=1))
 
 
-def test_start_at_random_follows_the_seed(check):
+def test_start_at_random_follows_the_seed(check: Check) -> None:
     X = normal(300, 5)
     first = [check(X, 3, start="random", seed=seed).indices[0] for seed in range(8)]
     again = [farpoint.select(X, 3, start="random", seed=seed).indices[0] for seed in range(8)]
@@ -210,7 +238,7 @@ def test_start_at_random_follows_the_seed(check):
     assert len(set(first)) > 3
 
 
-def test_memory_layouts(check, tmp_path):
+def test_memory_layouts(check: Check, tmp_path: Path) -> None:
     X = normal(250, 31).astype(np.float32)
     expected = check(X, 60)
     np.save(tmp_path / "x.npy", X)
@@ -239,7 +267,7 @@ def test_memory_layouts(check, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_instances(check, seed):
+def test_random_instances(check: Check, seed: int) -> None:
     """Odd shapes, odd options, all at once."""
     rng = np.random.default_rng(seed)
     for _ in range(6):
@@ -288,7 +316,7 @@ class TestDistances:
 
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("dtype", ALL_DTYPES, ids=lambda t: np.dtype(t).name)
-    def test_against_reference(self, engine, metric, dtype):
+    def test_against_reference(self, engine: Engine, metric: str, dtype: Any) -> None:
         X = (normal(230, 21) * 20 + 30).astype(dtype)
         Y = (normal(145, 21, seed=1) * 20 + 30).astype(dtype)
         options = {"metric": metric, "backend": "reference"}
@@ -310,9 +338,9 @@ class TestDistances:
 
     @pytest.mark.parametrize("n", [2, 3, 40, 700])
     @pytest.mark.parametrize("kind", ["normal", "grid", "equal", "pairs", "offset"])
-    def test_closest_pair_ties(self, engine, kind, n):
+    def test_closest_pair_ties(self, engine: Engine, kind: str, n: int) -> None:
         rng = np.random.default_rng(n)
-        X = {
+        kinds: dict[str, Callable[[], Array]] = {
             "normal": lambda: rng.standard_normal((n, 5)),
             "grid": lambda: rng.integers(0, 30, (n, 2)).astype(float),
             "equal": lambda: np.ones((n, 3)),
@@ -321,12 +349,13 @@ class TestDistances:
                 rng.permutation(n)
             ],
             "offset": lambda: rng.standard_normal((n, 5)) + 1e5,
-        }[kind]()
+        }
+        X = kinds[kind]()
         for dtype in (np.float32, np.float64):
             expected = farpoint.h_min(X.astype(dtype), backend="reference")
             assert farpoint.h_min(X.astype(dtype), **engine.arguments) == expected
 
-    def test_chunks_do_not_show(self, engine):
+    def test_chunks_do_not_show(self, engine: Engine) -> None:
         """More rows than any chunk holds; integer values, so ties are everywhere."""
         rng = np.random.default_rng(0)
         Y = rng.integers(0, 12, (9000, 3)).astype(np.float32)
@@ -336,18 +365,17 @@ class TestDistances:
         np.testing.assert_array_equal(actual.distances, expected.distances)
         np.testing.assert_array_equal(actual.indices, expected.indices)
 
-    def test_closest_pair_across_chunks(self, engine):
+    def test_closest_pair_across_chunks(self, engine: Engine) -> None:
         X = normal(9001, 6).astype(np.float32)
         X[8999] = X[17] + np.float32(1e-4)
         X[4500] = X[4101] + np.float32(1e-4)
-        found = farpoint.h_min(X, **engine.arguments)
-        squares = ((X[:, None, 0] - X[None, :, 0]) ** 2 < 1e-5).nonzero()
-        near = [(i, j) for i, j in zip(*squares, strict=True) if i < j]
-        distances = [farpoint.pairwise_distances(X[i : i + 1], X[j : j + 1])[0, 0] for i, j in near]
+        pairs = [(17, 8999), (4101, 4500)]
+        distances = [farpoint.pairwise_distances(X[[i]], X[[j]], backend="reference")[0, 0] for i, j in pairs]
+        assert max(distances) < 3e-4  # and no others: the next pair is hundreds of times as far
         best = int(np.argmin(distances))
-        assert found == (distances[best], *near[best])
+        assert farpoint.h_min(X, **engine.arguments) == (distances[best], *pairs[best])
 
-    def test_out(self, engine):
+    def test_out(self, engine: Engine) -> None:
         X, Y = normal(70, 9), normal(50, 9, seed=2)
         expected = farpoint.pairwise_distances(X, Y, backend="reference")
         for dtype in (np.float32, np.float64):
@@ -355,7 +383,7 @@ class TestDistances:
             assert farpoint.pairwise_distances(X, Y, out, **engine.arguments) is out
             np.testing.assert_array_equal(out, expected.astype(dtype))
 
-    def test_mixed_dtypes_meet_in_the_type_that_holds_both(self, engine):
+    def test_mixed_dtypes_meet_in_the_type_that_holds_both(self, engine: Engine) -> None:
         X = normal(60, 8)
         Y = (normal(40, 8, seed=1) * 50).astype(np.int8)
         expected = farpoint.nearest(X, Y.astype(np.float64), backend="reference")
@@ -364,7 +392,7 @@ class TestDistances:
         np.testing.assert_array_equal(actual.indices, expected.indices)
 
 
-def test_selection_agrees_with_distances(engine):
+def test_selection_agrees_with_distances(engine: Engine) -> None:
     """Radii, labels and covering radius are what the distance functions return, to the bit."""
     X = normal(800, 40).astype(np.float32)
     s = farpoint.select(X, 120, assign=True, **engine.arguments)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import farpoint
+from tests.conftest import Array, Engine, every_engine
 
 X = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
 
 
-def with_element(value, row=7, column=2, dtype=np.float32):
+def with_element(value: float, row: int = 7, column: int = 2, dtype: Any = np.float32) -> Array:
     bad = X.astype(dtype)
     bad[row, column] = value
     bad[row + 3, 0] = value
@@ -21,27 +23,29 @@ def with_element(value, row=7, column=2, dtype=np.float32):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("backend", ["auto", "numba", "reference"])
-def test_the_first_bad_element_is_named(backend, value, dtype):
+@every_engine
+def test_the_first_bad_element_is_named(engine: Engine, value: float, dtype: Any) -> None:
     message = rf"X must be finite: row 7, column 2 is {value}"
-    with pytest.raises(ValueError, match=message):
-        farpoint.select(with_element(value, dtype=dtype), 3, backend=backend)
-    for function in (farpoint.h_min, farpoint.pairwise_distances):
+    bad = with_element(value, dtype=dtype)
+    with engine.active():
         with pytest.raises(ValueError, match=message):
-            function(with_element(value, dtype=dtype), backend=backend)
-    with pytest.raises(ValueError, match="Y must be finite: row 7, column 2"):
-        farpoint.nearest(X, with_element(value, dtype=dtype), backend=backend)
-    with pytest.raises(ValueError, match="anchors must be finite: row 7"):
-        farpoint.select(X, 3, anchors=with_element(value, dtype=dtype), backend=backend)
+            farpoint.select(bad, 3, **engine.arguments)
+        for function in (farpoint.h_min, farpoint.pairwise_distances):
+            with pytest.raises(ValueError, match=message):
+                function(bad, **engine.arguments)
+        with pytest.raises(ValueError, match="Y must be finite: row 7, column 2"):
+            farpoint.nearest(X, bad, **engine.arguments)
+        with pytest.raises(ValueError, match="anchors must be finite: row 7"):
+            farpoint.select(X, 3, anchors=bad, **engine.arguments)
 
 
-def test_a_bad_element_far_down_is_found_by_any_number_of_threads():
+@every_engine
+def test_a_bad_element_far_down_is_found(engine: Engine) -> None:
     big = np.zeros((300_000, 5), dtype=np.float32)
     big[:, 0] = np.arange(len(big))
     big[[299_999, 123_456, 200_000], 3] = np.nan
-    for threads in (1, 2, 5):
-        with pytest.raises(ValueError, match="row 123456, column 3"):
-            farpoint.select(big, 3, threads=threads)
+    with engine.active(), pytest.raises(ValueError, match="row 123456, column 3"):
+        farpoint.select(big, 3, **engine.arguments)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_a_bad_element_far_down_is_found_by_any_number_of_threads():
         (np.zeros((2, 2, 2)), ValueError, "must be 2-D (rows, columns); it has shape (2, 2, 2)"),
         (np.array(3.0), ValueError, "must be 2-D"),
         (np.array([[1, "a"]], dtype=object), TypeError, "X has dtype object"),
-        (np.zeros((2, 2), dtype=complex), TypeError, "X has dtype complex128; supported are float16"),
+        (np.zeros((2, 2), dtype=complex), TypeError, "X has dtype complex128; supported are bfloat16"),
         (np.zeros((2, 2), dtype="U3"), TypeError, "X has dtype <U3"),
         (np.zeros((2, 2), dtype="M8[s]"), TypeError, "X has dtype datetime64[s]"),
         (np.zeros((2, 2), dtype=np.longdouble), TypeError, "supported are"),
@@ -69,7 +73,7 @@ def test_a_bad_element_far_down_is_found_by_any_number_of_threads():
     ],
     ids=lambda value: str(value)[:25] if not isinstance(value, type) else value.__name__,
 )
-def test_not_a_matrix(bad, error, message):
+def test_not_a_matrix(bad: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         farpoint.select(bad, 1)
 
@@ -115,6 +119,8 @@ def test_not_a_matrix(bad, error, message):
         ({"anchors": np.zeros((0, 4))}, ValueError, "anchors is empty"),
         ({"min_distance": -1}, ValueError, "min_distance must be at least 0"),
         ({"min_distance": float("nan")}, ValueError, "min_distance must be at least 0"),
+        ({"min_distance": 10**400}, ValueError, "min_distance must be a number that float64 holds"),
+        ({"k": 0.1, "selected": range(20)}, ValueError, "k = 0.1 of the 20 rows is at least one, and"),
         ({"min_distance": "1"}, TypeError, "min_distance must be a number"),
         (
             {"metric": "euclid"},
@@ -133,30 +139,31 @@ def test_not_a_matrix(bad, error, message):
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else None,
 )
-@pytest.mark.parametrize("backend", ["auto", "reference"])
-def test_options(backend, options, error, message):
-    arguments = {"k": 3, "backend": backend, **options}
-    with pytest.raises(error, match=re.escape(message)):
+@every_engine
+def test_options(engine: Engine, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    arguments = {"k": 3, **engine.arguments, **options}
+    with engine.active(), pytest.raises(error, match=re.escape(message)):
         farpoint.select(X, **arguments)
 
 
-@pytest.mark.parametrize("backend", ["auto", "numba", "reference"])
-def test_zero_rows_have_no_cosine_distance(backend):
+@every_engine
+def test_zero_rows_have_no_cosine_distance(engine: Engine) -> None:
     bad = X.copy()
     bad[[5, 11]] = 0
-    with pytest.raises(ValueError, match="X: row 5 is all zeros"):
-        farpoint.select(bad, 3, metric="cosine", backend=backend)
-    with pytest.raises(ValueError, match="anchors: row 5 is all zeros"):
-        farpoint.select(X, 3, anchors=bad, metric="cosine", backend=backend)
-    assert len(farpoint.select(bad, 3, backend=backend)) == 3
+    with engine.active():
+        with pytest.raises(ValueError, match="X: row 5 is all zeros"):
+            farpoint.select(bad, 3, metric="cosine", **engine.arguments)
+        with pytest.raises(ValueError, match="anchors: row 5 is all zeros"):
+            farpoint.select(X, 3, anchors=bad, metric="cosine", **engine.arguments)
+        assert len(farpoint.select(bad, 3, **engine.arguments)) == 3
 
 
-def test_opposite_directions_have_no_center():
+def test_opposite_directions_have_no_center() -> None:
     with pytest.raises(ValueError, match="cancel"):
         farpoint.select([[1.0, 0.0], [-1.0, 0.0]], 1, metric="cosine", start="center")
 
 
-def test_anchors_that_the_dtype_cannot_hold():
+def test_anchors_that_the_dtype_cannot_hold() -> None:
     points = np.arange(12, dtype=np.int8).reshape(6, 2)
     with pytest.raises(TypeError, match="cannot hold; convert X to a floating type"):
         farpoint.select(points, 2, anchors=[[0.5, 1.0]])
@@ -165,7 +172,7 @@ def test_anchors_that_the_dtype_cannot_hold():
         farpoint.select(X.astype(np.float16), 2, anchors=[[1e30, 0, 0, 0]])
 
 
-def test_one_row_has_no_closest_pair():
+def test_one_row_has_no_closest_pair() -> None:
     with pytest.raises(ValueError, match="at least two"):
         farpoint.h_min(X[:1])
 
@@ -179,32 +186,48 @@ def test_one_row_has_no_closest_pair():
         (np.broadcast_to(np.zeros(20), (20, 20)), ValueError, "out is read-only"),
     ],
 )
-def test_out(out, error, message):
+def test_out(out: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         farpoint.pairwise_distances(X, out=out)
 
 
-def test_a_simd_level_that_cannot_be_used(monkeypatch):
+def test_a_simd_level_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("farpoint._cpu")
     monkeypatch.setenv("FARPOINT_SIMD", "mmx")
     with pytest.raises(ValueError, match="SIMD level 'mmx' cannot be used here; .*: baseline"):
         farpoint.select(X, 2, backend="cpu")
-    assert "mmx" in farpoint.show_config("dict")["backends"]["cpu"]["reason"]
+    with pytest.raises(ValueError, match="SIMD level 'mmx'"):
+        farpoint.select(X, 2)
+    found = farpoint.show_config("dict")
+    assert "mmx" in found["backends"]["cpu"]["reason"]
+    assert found["auto"] is None
+    assert "mmx" in found["auto_reason"]
+    # Others have no SIMD level.
+    for backend in ("numba", "reference"):
+        assert len(farpoint.select(X, 2, backend=backend)) == 2
 
 
-def test_the_extension_checks_what_would_crash():
+def test_the_extension_checks_what_would_crash() -> None:
     """Private, but wrong arguments must not reach memory that is not theirs."""
     _cpu = pytest.importorskip("farpoint._cpu")
     nothing = np.empty(0, dtype=np.int64)
 
-    def run(points=X, first=0, selected=nothing, anchors=None, dtype="float32", **extra):
+    def run(
+        points: Array = X,
+        first: int = 0,
+        selected: Array = nothing,
+        anchors: Array | None = None,
+        dtype: Any = "float32",
+        **extra: Any,
+    ) -> dict[str, Any]:
         arguments = {
             "metric": "squared", "scale": 1.0, "largest": 10.0, "k": 2, "minimum_value": 0.0,
-            "assign": False, "threads": 1, "simd": "", "progress": None, **extra,
+            "assign": False, "threads": 1, "simd": "", "eager": False, "progress": None, **extra,
         }  # fmt: skip
-        return _cpu.select(
+        found: dict[str, Any] = _cpu.select(
             points=points, dtype=dtype, first=first, selected=selected, anchors=anchors, **arguments
         )
+        return found
 
     assert len(run()["indices"]) == 2
     for wrong in (

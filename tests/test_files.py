@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -15,21 +18,22 @@ import safetensors.numpy
 import farpoint
 from farpoint._files import load_matrix
 from farpoint._inputs import as_matrix
+from tests.conftest import Array
 
 X = np.random.default_rng(0).standard_normal((90, 7)).astype(np.float32)
 
 
-def lists(array):
+def lists(array: Array) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
 
 
-def write_arrow(path, table, writer=pa.ipc.new_file):
+def write_arrow(path: Path, table: Any, writer: Callable[..., Any] = pa.ipc.new_file) -> None:
     with pa.OSFile(str(path), "wb") as sink, writer(sink, table.schema) as out:
         out.write_table(table, max_chunksize=25)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     np.save(tmp_path / "x.npy", X)
     np.savez(tmp_path / "one.npz", X)
     np.savez(tmp_path / "two.npz", a=X, b=X[:5])
@@ -40,6 +44,9 @@ def folder(tmp_path):
     write_arrow(tmp_path / "stream.arrow", table, pa.ipc.new_stream)
     two = table.append_column("other", lists(X[:, :3].copy()))
     pq.write_table(two, tmp_path / "two.parquet")
+    tensors = pa.table({"t": pa.FixedShapeTensorArray.from_numpy_ndarray(X)})
+    pq.write_table(tensors, tmp_path / "tensors.parquet")
+    write_arrow(tmp_path / "tensors.arrow", tensors)
     safetensors.numpy.save_file({"e": X}, tmp_path / "x.safetensors")
     safetensors.numpy.save_file({"e": X, "f": X[:3]}, tmp_path / "two.safetensors")
     return tmp_path
@@ -57,21 +64,23 @@ def folder(tmp_path):
         ("x.arrow", {}),
         ("x.feather", {}),
         ("stream.arrow", {}),
+        ("tensors.parquet", {}),
+        ("tensors.arrow", {}),
         ("x.safetensors", {}),
         ("two.safetensors", {"key": "e"}),
     ],
 )
-def test_formats(folder, name, options):
+def test_formats(folder: Path, name: str, options: dict[str, Any]) -> None:
     np.testing.assert_array_equal(as_matrix(load_matrix(folder / name, **options), "X"), X)
 
 
-def test_large_formats_are_mapped_and_not_read(folder):
+def test_large_formats_are_mapped_and_not_read(folder: Path) -> None:
     for name in ("x.npy", "x.safetensors"):
         assert isinstance(load_matrix(folder / name), np.memmap)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "uint8", "bfloat16"])
-def test_safetensors_dtypes(tmp_path, dtype):
+def test_safetensors_dtypes(tmp_path: Path, dtype: Any) -> None:
     kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
     array = (X * 20).astype(np.int8).astype(kind)
     header = json.dumps(
@@ -106,19 +115,19 @@ def test_safetensors_dtypes(tmp_path, dtype):
         ("x.parquet", {"key": "a"}, "a .parquet file has no keys"),
     ],
 )
-def test_which_array(folder, name, options, message):
+def test_which_array(folder: Path, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(name)) as caught:
         load_matrix(folder / name, **options)
     assert message in str(caught.value)
 
 
-def test_no_column_of_lists(tmp_path):
+def test_no_column_of_lists(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1.0], "b": ["x"]}), tmp_path / "flat.parquet")
     with pytest.raises(ValueError, match="no column holds lists of numbers; the columns are a, b"):
         load_matrix(tmp_path / "flat.parquet")
 
 
-def test_what_is_not_there(tmp_path):
+def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.npy: no such file"):
         load_matrix(tmp_path / "none.npy")
     with pytest.raises(ValueError, match="is a folder"):
@@ -133,7 +142,7 @@ SUFFIXES = ["npy", "npz", "parquet", "arrow", "feather", "safetensors"]
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("content", [b"", b"x", b"hello, this is no array at all\n" * 40, b"\0" * 999])
-def test_not_what_the_suffix_says(tmp_path, suffix, content):
+def test_not_what_the_suffix_says(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"bad.{suffix}"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"bad\.{suffix}"):
@@ -141,7 +150,7 @@ def test_not_what_the_suffix_says(tmp_path, suffix, content):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_truncated(folder, suffix):
+def test_truncated(folder: Path, suffix: str) -> None:
     name = {"npz": "one.npz"}.get(suffix, f"x.{suffix}")
     content = (folder / name).read_bytes()
     bad = folder / f"cut.{suffix}"
@@ -152,11 +161,11 @@ def test_truncated(folder, suffix):
 
 
 class Bomb:
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("raise SystemExit('a pickle was loaded')",))
 
 
-def test_pickles_are_refused(tmp_path):
+def test_pickles_are_refused(tmp_path: Path) -> None:
     array = np.array([[Bomb()]], dtype=object)
     np.save(tmp_path / "bomb.npy", array, allow_pickle=True)
     np.savez(tmp_path / "bomb.npz", array)
@@ -185,14 +194,14 @@ def test_pickles_are_refused(tmp_path):
         b'{"t": {"dtype": "F32", "shape": "22", "data_offsets": [0, 16]}}',
     ],
 )
-def test_lying_safetensors(tmp_path, header):
+def test_lying_safetensors(tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "lie.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 16)
     with pytest.raises(ValueError, match=r"lie\.safetensors"):
         load_matrix(path)
 
 
-def test_a_file_selects_as_its_array_does(folder):
+def test_a_file_selects_as_its_array_does(folder: Path) -> None:
     expected = farpoint.select(X, 20).indices
     for name in ("x.npy", "one.npz", "x.parquet", "x.arrow", "x.safetensors"):
         np.testing.assert_array_equal(farpoint.select(load_matrix(folder / name), 20).indices, expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import doctest
 import importlib
 import inspect
@@ -36,7 +37,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)
-def test_docstring_examples_run(name):
+def test_docstring_examples_run(name: str) -> None:
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs={"np": np, "farpoint": farpoint})
     assert result.failed == 0
@@ -44,7 +45,7 @@ def test_docstring_examples_run(name):
 
 
 @pytest.mark.parametrize("name", [n for n in farpoint.__all__ if n != "__version__"])
-def test_public_names_are_documented(name):
+def test_public_names_are_documented(name: str) -> None:
     thing = getattr(farpoint, name)
     text = inspect.getdoc(thing)
     assert text
@@ -56,7 +57,7 @@ def test_public_names_are_documented(name):
             assert re.search(rf"^(\w+, )*{parameter}\b", text, re.M), f"{parameter} is not documented"
 
 
-def test_importing_is_light():
+def test_importing_is_light() -> None:
     found = run(
         """
         import sys
@@ -77,7 +78,7 @@ WITHOUT_EXTENSION = """
 """
 
 
-def test_without_the_extension_numba_computes_and_one_warning_says_so():
+def test_without_the_extension_numba_computes_and_one_warning_says_so() -> None:
     found = run(
         f"""
     MISSING = {{"farpoint._cpu"}}{WITHOUT_EXTENSION}
@@ -106,7 +107,7 @@ def test_without_the_extension_numba_computes_and_one_warning_says_so():
     assert "row 0, column 1 is nan" in lines[-1]
 
 
-def test_without_extension_and_numba_importing_works_and_selecting_says_what_to_install():
+def test_without_extension_and_numba_importing_works_and_selecting_says_what_to_install() -> None:
     found = run(
         f"""
     MISSING = {{"farpoint._cpu", "numba"}}{WITHOUT_EXTENSION}
@@ -125,7 +126,7 @@ def test_without_extension_and_numba_importing_works_and_selecting_says_what_to_
     assert "farpoint[numba]" in lines[1]
 
 
-def test_a_broken_extension_raises():
+def test_a_broken_extension_raises() -> None:
     found = run(
         """
         import sys, types
@@ -149,9 +150,10 @@ def test_a_broken_extension_raises():
     )
     assert found.stdout.startswith("raised undefined symbol"), found.stdout + found.stderr
     assert "cpu        no   ImportError: undefined symbol" in found.stdout
+    assert "auto      None: cpu: ImportError: undefined symbol" in found.stdout
 
 
-def test_layers_point_downwards():
+def test_layers_point_downwards() -> None:
     """Python stays out of core/, cpu/ and cuda/; core/ knows no SIMD, no threads and not cpu/."""
     forbidden = {
         "core": r"Python\.h|pybind11|immintrin|<thread>|<mutex>|\"cpu/|\"bindings/|\"cuda/",
@@ -166,18 +168,19 @@ def test_layers_point_downwards():
     assert seen > 20
 
 
-def test_per_level_kernels_share_no_inline_code():
+def test_per_level_kernels_share_no_inline_code() -> None:
     """Hot files include nothing of the standard library but <cstdint> and <cstddef>."""
-    allowed = {"<cstddef>", "<cstdint>", "<immintrin.h>"}
+    allowed = {"<cstddef>", "<cstdint>", "<immintrin.h>", "<arm_neon.h>"}
     files = [*(ROOT / "csrc" / "cpu").glob("*.inl")]
-    files += [p for stage in ("screen", "refine") for p in (ROOT / "csrc" / "cpu").glob(f"{stage}_*.cpp")]
+    levels = r"_(baseline|avx\w*|neon\w*)"
+    files += [p for p in (ROOT / "csrc" / "cpu").glob("*.cpp") if re.search(rf"{levels}$", p.stem)]
     assert len(files) >= 10
     for path in (*files, ROOT / "csrc" / "cpu" / "kernels.h"):
         for include in re.findall(r"#include (<\S+>)", path.read_text()):
             assert include in allowed, f"{path.name} includes {include}"
 
 
-def test_python_layers():
+def test_python_layers() -> None:
     """Backends know neither the public functions nor each other; the reference needs numpy alone."""
     package = ROOT / "python" / "farpoint"
     for path in (package / "backends").glob("*.py"):
@@ -195,7 +198,7 @@ def test_python_layers():
             assert imported <= {"__future__", "typing", "farpoint.backends._protocol"}
 
 
-def test_show_config(capsys):
+def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     farpoint.show_config()
     text = capsys.readouterr().out
     assert farpoint.__version__ in text
@@ -205,13 +208,59 @@ def test_show_config(capsys):
         farpoint.show_config("yaml")  # type: ignore[call-overload]
 
 
-def test_the_feature_table_in_the_docs_is_what_backends_say():
-    text = (ROOT / "docs" / "backends.md").read_text()
-    for name, backend in BACKENDS.items():
-        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
-        for word in (
-            *backend.capabilities.metrics,
-            *backend.capabilities.dtypes,
-            *backend.capabilities.devices,
-        ):
-            assert word in row, f"{word} is missing from the row of {name}"
+def test_the_feature_table_in_the_docs_is_what_backends_say() -> None:
+    lines = (ROOT / "docs" / "backends.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert rows[0][:4] == ["backend", "metrics", "dtypes", "devices"]
+    table = {row[0]: [set(cell.split(", ")) for cell in row[1:4]] for row in rows[2:]}
+    assert table == {
+        f"`{name}`": [set(can.metrics), set(can.dtypes), set(can.devices)]
+        for name, can in ((name, backend.capabilities) for name, backend in BACKENDS.items())
+    }
+    assert list(table) == [f"`{name}`" for name in BACKENDS]
+
+
+class Narrow:
+    """A backend that supports something else."""
+
+    def __init__(self, name: str, **can: frozenset[str]) -> None:
+        self.name = name
+        self.capabilities = dataclasses.replace(BACKENDS["numba"].capabilities, **can)
+
+    def unavailable(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "can, message",
+    [
+        ({"metrics": frozenset({"cosine"})}, "does not support metric 'euclidean'; it supports cosine"),
+        ({"dtypes": frozenset({"int8"})}, "does not support dtype 'float32'; it supports int8"),
+        ({"devices": frozenset({"tpu"})}, "does not support device 'cpu'; it supports tpu"),
+    ],
+)
+def test_auto_passes_over_what_does_not_support_the_call(
+    monkeypatch: pytest.MonkeyPatch, can: dict[str, frozenset[str]], message: str
+) -> None:
+    monkeypatch.setattr(farpoint.backends, "AUTOMATIC", ("narrow", "numba"))
+    monkeypatch.setitem(BACKENDS, "narrow", Narrow("narrow", **can))
+    X = np.eye(5, dtype=np.float32)
+    assert farpoint.select(X, 3).info["backend"] == "numba"
+    with pytest.raises(ValueError, match=f"backend 'narrow' {message}"):
+        farpoint.backends.choose_backend("narrow", "euclidean", "float32")
+    monkeypatch.setattr(farpoint.backends, "AUTOMATIC", ("narrow",))
+    with pytest.raises(RuntimeError, match=f"narrow: {message}"):
+        farpoint.select(X, 3)
+
+
+def test_messages_about_dtypes_and_devices_follow_the_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Narrow("wide", dtypes=frozenset({"int4"}), devices=frozenset({"tpu"}))
+    monkeypatch.setitem(BACKENDS, "wide", wide)
+    with pytest.raises(TypeError, match="bfloat16, float16, float32, float64, int4, int8, uint8"):
+        farpoint.select(np.zeros((2, 2), dtype=complex), 1)
+
+    class OnGpu:
+        __cuda_array_interface__: dict[str, object] = {}
+
+    with pytest.raises(TypeError, match="on device cuda; backends of this version read cpu, tpu; copy"):
+        farpoint.select(OnGpu(), 1)

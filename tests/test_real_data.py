@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import REAL_DATA, assert_same
+from tests.conftest import REAL_DATA, Array, Engine, assert_same
 
 pytestmark = pytest.mark.skipif(
     not REAL_DATA.exists() and "CI" not in os.environ, reason=f"{REAL_DATA.name} is not there"
@@ -16,17 +16,17 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> Array:
     everything = np.load(REAL_DATA, mmap_mode="r")
     return np.ascontiguousarray(everything[:: len(everything) // 20_000][:20_000]).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def expected(rows):
+def expected(rows: Array) -> farpoint.Selection:
     return farpoint.select(rows, 2000, backend="reference")
 
 
-def test_real_rows(rows, expected, engine):
+def test_real_rows(rows: Array, expected: farpoint.Selection, engine: Engine) -> None:
     actual = farpoint.select(rows, 2000, **engine.arguments)
     assert_same(actual, expected)
     if engine.backend == "cpu":

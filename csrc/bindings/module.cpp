@@ -117,8 +117,9 @@ auto run_released(const std::optional<py::function>& progress, const Work& work)
 py::dict run_select(const py::array& points, const std::string& dtype, const std::string& metric,
                     double scale, double largest, Index k, Index first, const IndexArray& selected,
                     const std::optional<py::array>& anchors, double minimum_value, bool assign, int threads,
-                    const std::string& simd, const std::optional<py::function>& progress) {
+                    const std::string& simd, bool eager, const std::optional<py::function>& progress) {
   farpoint::cpu::SelectProblem problem;
+  problem.eager = eager;
   problem.points = matrix_view(points, dtype);
   problem.metric = metric_kind(metric);
   problem.scale = scale;
@@ -155,16 +156,19 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
                   "values"_a = to_array(std::move(result.values)), "next_value"_a = result.next_value,
                   "labels"_a = to_array(std::move(result.labels)),
                   "label_values"_a = to_array(std::move(result.label_values)), "levels"_a = s.levels,
-                  "pairs_screened"_a = s.pairs_screened, "pairs_refined"_a = s.pairs_refined,
-                  "seconds_seed"_a = s.seconds_seed, "seconds_catch_up"_a = s.seconds_catch_up,
+                  "pairs_screened"_a = s.pairs_screened, "pairs_looked_up"_a = s.pairs_looked_up,
+                  "pairs_confirmed"_a = s.pairs_confirmed, "pairs_refined"_a = s.pairs_refined,
+                  "pairs_improved"_a = s.pairs_improved, "seconds_seed"_a = s.seconds_seed,
+                  "seconds_certify"_a = s.seconds_certify, "seconds_catch_up"_a = s.seconds_catch_up,
                   "seconds_pick"_a = s.seconds_pick, "seconds_assign"_a = s.seconds_assign);
 }
 
 farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::array& y,
                                                 const std::string& dtype, const std::string& metric,
                                                 double scale, double largest, int threads,
-                                                const std::string& simd) {
+                                                const std::string& simd, bool eager) {
   farpoint::cpu::DistanceProblem problem;
+  problem.eager = eager;
   problem.x = matrix_view(x, dtype);
   problem.y = matrix_view(y, dtype);
   if (problem.x.columns != problem.y.columns) {
@@ -179,8 +183,8 @@ farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::ar
 }
 
 py::tuple nearest(const py::array& x, const py::array& y, const std::string& dtype, const std::string& metric,
-                  double scale, double largest, int threads, const std::string& simd) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd);
+                  double scale, double largest, int threads, const std::string& simd, bool eager) {
+  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, eager);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
   run_released({}, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
@@ -188,8 +192,8 @@ py::tuple nearest(const py::array& x, const py::array& y, const std::string& dty
 }
 
 py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::string& metric, double scale,
-                       double largest, int threads, const std::string& simd) {
-  const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd);
+                       double largest, int threads, const std::string& simd, bool eager) {
+  const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd, eager);
   if (problem.x.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
   }
@@ -201,7 +205,7 @@ py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::
 py::array_t<double> pairwise(const py::array& x, const py::array& y, const std::string& dtype,
                              const std::string& metric, double scale, double largest, int threads,
                              const std::string& simd) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd);
+  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, false);
   py::array_t<double> values({problem.x.rows, problem.y.rows});
   const std::span<double> out(values.mutable_data(), static_cast<std::size_t>(values.size()));
   run_released({}, [&](Control& control) { farpoint::cpu::pairwise(problem, out, control); });
@@ -242,12 +246,12 @@ PYBIND11_MODULE(_cpu, m) {
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
-        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "progress"_a,
-        "Farthest-point selection; stored values, not distances.");
+        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a,
+        "progress"_a, "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "(stored values, rows of y): nearest row of y for each row of x.");
+        "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "(stored value, i, j): the closest two rows.");
+        "simd"_a, "eager"_a, "(stored value, i, j): the closest two rows.");
   m.def("pairwise", &pairwise, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "Stored values of all pairs.");
 }

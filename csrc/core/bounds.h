@@ -32,6 +32,24 @@
 //     g = gamma + 16 u,  h = 2^-21,  a = the absolute terms, v' = v in packed units,
 // g and h being a few times what 1 to 5 ask for: the slack costs survivors only where radii are below
 // g |x'|^2. The test separates into a number a point and a number a pick, and is one comparison.
+//
+// The coarse screen does not know x'.y' but bounds it from above. A row is coded as
+//     Q x' = s q + rest,   |s q| <= a,   |rest| <= r,
+// q whole numbers, Q a matrix of h orthonormal rows up to |Q Q^T - 1| <= e (the identity with e = 0, or a
+// basis that holds most of the data's spread; cpu/head.h). Then:
+//
+//  6. codes. (Q x').(Q y') = s_x s_y q_x.q_y + (s_x q_x).rest_y + rest_x.(Q y')
+//     <= s_x s_y q_x.q_y + a_x r_y + r_x (a_y + r_y), by Cauchy-Schwarz; q_x.q_y is exact in 32 bits.
+//  7. tails. Let P = Q^T (Q Q^T)^-1 Q project on the rows of Q. x'.y' = Px'.Py' + (x'-Px').(y'-Py'), and
+//     Px'.Py' = Qx'.(Q Q^T)^-1 Qy' differs from Qx'.Qy' by at most e / (1 - e) |Qx'| |Qy'|
+//     <= 2 e |x'| |y'| <= e (nx + ny) for e < 1/4. The other product is at most t_x t_y with
+//     t_x^2 >= nx - |Px'|^2, for which |Px'|^2 >= |Qx'|^2 (1 - e).
+//  8. rounding of the test. It adds six float32 terms, each at most 2 (nx + ny) + a few e: their
+//     roundings are below 48 u (nx + ny); underflow, scaled by q_x.q_y <= 2^14 d, is below d 2^-130.
+//
+// So x'.y' <= the sum of 6 and 7 with errors that g = 112 u + 16 u + 4 e covers (half of g (nx + ny) is taken
+// off on the other side), and the test is: skip when
+//     s_x s_y q_x.q_y + a_x r_y + r_x (a_y + r_y) + t_x t_y - B <= A.
 #pragma once
 
 #include <cmath>
@@ -44,20 +62,25 @@ namespace farpoint {
 class ScreenBound {
  public:
   // value_to_packed: v' = v * value_to_packed (2^-T for squared distances, 2 for cosine).
-  ScreenBound(Metric metric, Index dimension, double value_to_packed) : value_to_packed_(value_to_packed) {
-    const auto d = static_cast<double>(dimension);
-    const double du = d * 0x1p-24;
+  static ScreenBound of_floats(Metric metric, Index dimension, double value_to_packed) {
+    const double du = static_cast<double>(dimension) * 0x1p-24;
     // Beyond 2^22 columns gamma says nothing: every pair is refined.
-    usable_ = du < 0.25;
-    shrink_ = 1.0 - (du / (1.0 - du) + 16 * 0x1p-24);
-    absolute_ = 16.0 * (std::sqrt(d) + d) * 0x1p-149;
-    if (metric == Metric::cosine) {
-      absolute_ += 0x1p-44 + d * 0x1p-50;
-    }
+    return {metric, dimension, value_to_packed, du / (1.0 - du), du < 0.25};
   }
+  // basis_error: e of step 7.
+  static ScreenBound of_codes(Metric metric, Index dimension, double value_to_packed, double basis_error) {
+    return {metric, dimension, value_to_packed, 112 * 0x1p-24 + 4 * basis_error,
+            dimension <= kMaxCodeColumns && basis_error < 0.25};
+  }
+  // Inner products of more columns of codes might leave 32 bits (cpu/code.inl).
+  static constexpr Index kMaxCodeColumns = Index{1} << 16;
 
-  // A of a point whose packed row has squared norm nx and whose distance so far is `value`.
-  // +infinity never survives the test, -infinity always does.
+  bool usable() const { return usable_; }
+  // The stored value that a packed squared distance stands for, roughly.
+  double value_of_packed(double squared) const { return squared / value_to_packed_; }
+
+  // A of a point whose packed row has squared norm nx (or a little less) and whose distance so far is
+  // `value`. +infinity never survives the test, -infinity always does.
   float point_bias(double nx, double value) const {
     if (value <= 0.0) {
       return std::numeric_limits<float>::infinity();  // no distance is below 0
@@ -73,15 +96,26 @@ class ScreenBound {
   float pick_bias(double ny) const { return round_down(0.5 * ny * shrink_); }
 
  private:
+  ScreenBound(Metric metric, Index dimension, double value_to_packed, double product_error, bool usable)
+      : value_to_packed_(value_to_packed), shrink_(1.0 - (product_error + 16 * 0x1p-24)), usable_(usable) {
+    const auto d = static_cast<double>(dimension);
+    absolute_ = 16.0 * (std::sqrt(d) + d) * 0x1p-149 + d * 0x1p-130;
+    if (metric == Metric::cosine) {
+      absolute_ += 0x1p-44 + d * 0x1p-50;
+    }
+  }
+
+  // Finite x only. Converting errs by half a unit in the last place or by a subnormal; a whole one is
+  // taken off, which is cheaper than finding out.
   static float round_down(double x) {
     const auto f = static_cast<float>(x);
-    return static_cast<double>(f) <= x ? f : std::nextafter(f, -std::numeric_limits<float>::infinity());
+    return f - (std::abs(f) * 0x1p-23F + 0x1p-149F);
   }
 
   double value_to_packed_;
-  double shrink_ = 0.0;
+  double shrink_;
   double absolute_ = 0.0;
-  bool usable_ = true;
+  bool usable_;
 };
 
 }  // namespace farpoint

@@ -74,6 +74,8 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     ++statistics.levels;
     Threshold threshold = Threshold::at_value(level_value);
     const Index gathered = stages.gather(threshold);
+    stages.certify(threshold);
+    statistics.seconds_certify += stopwatch.lap();
     const Index candidates = stages.catch_up(threshold, stages.capacity());
     ranks.observe(gathered, candidates);
     statistics.seconds_catch_up += stopwatch.lap();
@@ -88,7 +90,7 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     control.throw_if_stopped();
     statistics.seconds_assign = stopwatch.lap();
   }
-  result.statistics = statistics;
+  result.statistics = stages.statistics();
   return result;
 }
 

@@ -11,6 +11,7 @@
 //   seed        distances of all points to the first pick                       Stages::seed
 //   rank        choose a threshold that about so many points reach              Stages::value_at_rank
 //   gather      list the points that reach it                                   Stages::gather
+//   certify     drop those for which a near pick is found where one is likely   Stages::certify
 //   catch up    bring them up to date in blocks, stop at the threshold          Stages::catch_up
 //   pick        the plain loop, over the candidates only                        Stages::pick
 //
@@ -35,9 +36,13 @@ struct SelectRequest {
 
 struct SelectStatistics {
   Index levels = 0;
-  Index pairs_screened = 0;  // (point, pick) pairs whose lower bound was computed
-  Index pairs_refined = 0;   // pairs whose canonical distance was computed
+  Index pairs_screened = 0;   // (point, pick) pairs whose lower bound was computed
+  Index pairs_looked_up = 0;  // those among them that certify looked at
+  Index pairs_confirmed = 0;  // pairs whose bound was computed again, more finely
+  Index pairs_refined = 0;    // pairs whose canonical distance was computed
+  Index pairs_improved = 0;   // pairs that lowered a value
   double seconds_seed = 0;
+  double seconds_certify = 0;
   double seconds_catch_up = 0;
   double seconds_pick = 0;
   double seconds_assign = 0;
@@ -72,6 +77,9 @@ class Stages {
   virtual double value_at_rank(Index rank) = 0;
   // Lists the free rows that `threshold` admits; returns how many.
   virtual Index gather(const Threshold& threshold) = 0;
+  // Lowers values of listed rows where that is cheap, and drops the rows that no longer reach the
+  // threshold. Optional.
+  virtual void certify(const Threshold& threshold) = 0;
   // Brings the listed rows up to date; those still admitted are the candidates. When more than
   // `capacity` are left, only the first `capacity` in the order stay, and `threshold` is raised to
   // the last of them. Returns how many there are.

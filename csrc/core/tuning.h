@@ -8,11 +8,29 @@
 
 namespace farpoint::tuning {
 
-// Candidates of a level, as bytes of packed float32 rows a thread: the pick loop streams them once a
-// pick, so they should stay in the second-level cache. More: fewer levels, costlier picks.
-inline constexpr Index kCandidateBytesPerThread = Index{1} << 20;
+// When a selection takes up what costs something first.
+struct Schedule {
+  // Candidates of a level, as bytes of packed float32 rows a thread, and at most.
+  Index candidate_bytes_per_thread;
+  Index max_candidates;
+  // Codes (cpu/codes.h) pay from this many columns and this many multiply-adds (n d k) on, if a trial lets
+  // less than this share of pairs through in vain: all rows are coded first.
+  Index min_code_columns;
+  double min_code_work;
+  double max_in_vain_at_trial;
+  // Cells (cpu/cells.h) are made, and heads (cpu/head.h) chosen, once there are so many picks.
+  Index picks_before_cells;
+  Index picks_before_heads;
+  // Heads are taken when screening costs less than this share of the whole product.
+  double head_worth;
+};
+inline constexpr Schedule kSchedule{Index{1} << 20, 8192, 24, 1e9, 0.02, 256, 2048, 0.8};
+// For tests: small problems reach every stage, and levels are many.
+inline constexpr Schedule kEagerSchedule{Index{1} << 12, 96, 1, 0.0, 2.0, 3, 9, 1e9};
+
+// At least so many candidates, whatever the schedule says. The pick loop streams the candidates once a pick,
+// so they should stay in the second-level cache. More: fewer levels, costlier picks.
 inline constexpr Index kMinCandidates = 64;
-inline constexpr Index kMaxCandidates = 8192;
 
 // A level looks at about `rank` points; the rank follows the share of them that turn out to be
 // candidates, within these factors a level.
@@ -35,15 +53,52 @@ inline constexpr Index kMinTilesToCompact = 8;
 // Packed picks are allocated in slabs of about this size.
 inline constexpr Index kPickSlabBytes = Index{1} << 20;
 
+// Codes are given up for the float32 screen when they let more than this share of pairs through to
+// refinement in vain, and heads when more than this share has to be looked at again; judged over so many
+// pairs.
+inline constexpr double kMaxRefinedShare = 0.04;
+inline constexpr double kMaxConfirmedShare = 0.15;
+inline constexpr double kPairsToJudge = 2e6;
+// A trial of codes: so many rows against so many picks.
+inline constexpr Index kTrialRows = 96;
+inline constexpr Index kTrialPicks = 256;
+
+// About so many picks a cell at the end.
+inline constexpr Index kPicksPerCell = 64;
+inline constexpr Index kMinCells = 64;
+inline constexpr Index kMaxCells = 1024;
+inline constexpr Index kRowsPerLook = 64;
+// A pair looked up costs so many pairs of the blocked product; where the saving is less, cells rest for
+// 1, 3, 7, ... levels.
+inline constexpr double kLookUpCost = 3.0;
+inline constexpr int kLongestRest = 31;
+
+// Heads are chosen again when the pick list has grown so much.
+inline constexpr Index kHeadsAgain = 4;
+inline constexpr Index kMaxHeadDimension = 4096;
+// Rows sampled for the basis, rounds of subspace iteration, rows sampled to choose the columns.
+inline constexpr Index kBasisSample = 4096;
+inline constexpr int kBasisRounds = 3;
+inline constexpr Index kHeadSample = 192;
+// The cost of looking at a pair again, in columns of the blocked product: so many and so many a column.
+inline constexpr double kPairCost = 2.3;
+inline constexpr double kPairCostColumns = 500;
+// The estimate takes bounds to be this much lower than they are without rounding to codes.
+inline constexpr double kHeadSlack = 0.02;
+
 // Rows of y that nearest rows and closest pairs pack at a time. More: fewer repackings of x, more memory.
 inline constexpr Index kChunkRows = 4096;
 
 // Rows read to find the centre. Any centre is right; a better one makes the screen finer.
-inline constexpr Index kCentreSample = 4096;
+inline constexpr Index kCentreSample = 1024;
 
 // Below this many multiply-adds (n d k) one thread is faster than several: starting and joining
 // threads costs tens of microseconds.
-inline constexpr double kWorkPerThread = 4e6;
+inline constexpr double kWorkPerThread = 2e7;
+
+// A thread takes part in the pick loop from so many bytes of candidates on: they are read once a pick, at
+// some 30 bytes a cycle, and a pick of several threads costs a barrier of 0.2 to 0.5 microseconds.
+inline constexpr Index kPickBytesPerThread = Index{256} << 10;
 
 // Rows a task when all rows are visited once (finite check, first distances).
 inline constexpr Index kRowsPerTask = 1024;
@@ -80,6 +135,6 @@ inline constexpr int kBucketTreesPerThread = 8;
 // (Point, pick) pairs between two looks at the stop flag: half a millisecond.
 inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;
 // Work a matrix element, in multiply-adds as kWorkPerThread counts them: how many threads are of use.
-inline constexpr double kBucketWorkPerElement = 50;
+inline constexpr double kBucketWorkPerElement = 150;
 
 }  // namespace farpoint::tuning

@@ -342,8 +342,10 @@ template <>
 const BucketKernels<float>& bucket_kernels<float>(SimdLevel level) {
   switch (level) {
 #if defined(FARPOINT_X86_LEVELS)
+    case SimdLevel::avx512vnni:
     case SimdLevel::avx512:
       return avx512::bucket_kernels_float();
+    case SimdLevel::avxvnni:
     case SimdLevel::avx2:
       return avx2::bucket_kernels_float();
 #endif
@@ -356,8 +358,10 @@ template <>
 const BucketKernels<double>& bucket_kernels<double>(SimdLevel level) {
   switch (level) {
 #if defined(FARPOINT_X86_LEVELS)
+    case SimdLevel::avx512vnni:
     case SimdLevel::avx512:
       return avx512::bucket_kernels_double();
+    case SimdLevel::avxvnni:
     case SimdLevel::avx2:
       return avx2::bucket_kernels_double();
 #endif

@@ -8,8 +8,7 @@
 #include <algorithm>
 
 #include "core/tuning.h"
-#include "cpu/screen_pairs.h"
-#include "cpu/select.h"
+#include "cpu/screens.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -19,38 +18,42 @@ std::size_t at(Index i) {
 }
 
 // What one thread owns.
+template <class Screen>
 struct Worker {
-  Worker(const Frame& frame, Index groups) : block(frame, groups) {}
+  Worker(const Screen& screen, Index groups) : block(screen.make_block(groups)) {}
 
-  GroupBlock block;
+  Screen::Block block;
   std::vector<Index> candidates;
-  Index screened = 0;
-  Index refined = 0;
+  ScreenCounts counts;
 };
 
+template <class Screen>
 class CatchUp {
  public:
-  CatchUp(SelectState& state, const Threshold& threshold)
-      : state_(state), frame_(state.points.frame()), threshold_(threshold) {}
+  CatchUp(SelectState& state, const Screen& screen, const Threshold& threshold)
+      : state_(state), screen_(screen), threshold_(threshold) {}
 
-  void run_block(Worker& worker, std::span<const Index> rows, bool main_thread) {
-    GroupBlock& block = worker.block;
+  void run_block(Worker<Screen>& worker, std::span<const Index> rows, bool main_thread) {
+    auto& block = worker.block;
     block.clear();
-    block.pack(state_.points, rows);
+    block.pack(rows);
     Index begin = state_.picks.size();
     for (Index slot = 0; slot < static_cast<Index>(rows.size()); ++slot) {
       const Index row = rows[at(slot)];
-      block.set_value(frame_, slot, state_.values[at(row)]);
+      block.set_value(slot, state_.screened_value(state_.values[at(row)]));
       begin = std::min(begin, state_.progress[at(row)]);
     }
-    const Index tiles = state_.picks.tiles();
-    Index tile = begin / frame_.tile_picks();
+    const Index tiles = screen_.tiles();
+    Index tile = begin / screen_.tile_picks();
     while (tile < tiles && block.living() > 0) {
       const Index end = std::min(tile + tuning::kTilesPerCheck, tiles);
       for (; tile < end; ++tile) {
+        worker.counts.screened +=
+            block.living() *
+            std::min<Index>(screen_.tile_picks(), state_.picks.size() - tile * screen_.tile_picks());
         for (Index g = 0; g < block.groups(); ++g) {
-          worker.screened += screen_pairs(frame_, block, g, state_.picks, tile,
-                                          [&](Index slot, Index pick) { refine(worker, slot, pick, tile); });
+          screen_pairs(screen_, block, g, tile,
+                       [&](Index slot, Index pick) { meet(worker, slot, pick, tile); });
         }
       }
       if (main_thread ? state_.control.poll() : state_.control.stopped()) {
@@ -71,33 +74,36 @@ class CatchUp {
   }
 
  private:
-  void refine(Worker& worker, Index slot, Index pick, Index tile) {
+  // A pair that the screen let through.
+  void meet(Worker<Screen>& worker, Index slot, Index pick, Index tile) {
     const Index row = worker.block.row(slot);
-    ++worker.refined;
-    const double value = state_.value(row, pick);
-    if (value >= state_.values[at(row)]) {
+    if constexpr (Screen::kTwoSteps) {
+      ++worker.counts.confirmed;
+      if (!screen_.confirm(row, state_.screened_value(state_.values[at(row)]), pick)) {
+        return;
+      }
+    }
+    ++worker.counts.refined;
+    if (!state_.improve(row, pick)) {
       return;
     }
-    state_.values[at(row)] = value;
-    if (!state_.labels.empty()) {
-      state_.labels[at(row)] = pick;
-    }
+    ++worker.counts.improved;
+    const double value = state_.values[at(row)];
     if (threshold_.admits(value, row)) {
-      worker.block.set_value(frame_, slot, value);
+      worker.block.set_value(slot, state_.screened_value(value));
     } else {
-      state_.progress[at(row)] = std::max(state_.progress[at(row)], tile * frame_.tile_picks());
+      state_.progress[at(row)] = std::max(state_.progress[at(row)], tile * screen_.tile_picks());
       worker.block.remove(slot);
     }
   }
 
   SelectState& state_;
-  const Frame& frame_;
+  const Screen& screen_;
   const Threshold threshold_;
 };
 
 // Lists rows by rising progress, so that blocks are even and the longest work starts first.
-void order_by_progress(SelectState& state) {
-  const Index tile_picks = state.points.frame().tile_picks();
+void order_by_progress(SelectState& state, Index tile_picks) {
   std::vector<std::size_t> ends(at(state.picks.size() / tile_picks + 2), 0);
   for (const Index row : state.listed) {
     ++ends[at(state.progress[at(row)] / tile_picks + 1)];
@@ -123,37 +129,58 @@ void keep_first(SelectState& state, Threshold& threshold, Index capacity) {
   state.listed.resize(at(capacity));
 }
 
+template <class Screen>
+void run(SelectState& state, const Screen& screen, const Threshold& threshold,
+         std::vector<Index>& candidates) {
+  const auto listed = static_cast<Index>(state.listed.size());
+  order_by_progress(state, screen.tile_picks());
+
+  // Blocks no larger than what keeps every thread busy.
+  const Index group_bytes = screen.row_bytes() * screen.lanes();
+  const Index share = listed / (Index{4} * state.team.size() * screen.lanes()) + 1;
+  const Index groups =
+      std::clamp<Index>(std::min(tuning::kBlockBytes / group_bytes, share), 1, tuning::kMaxBlockGroups);
+  std::vector<Worker<Screen>> workers;
+  workers.reserve(at(state.team.size()));
+  for (int thread = 0; thread < state.team.size(); ++thread) {
+    workers.emplace_back(screen, groups);
+  }
+
+  CatchUp<Screen> stage(state, screen, threshold);
+  const std::span<const Index> rows(state.listed);
+  state.team.for_each(
+      listed, groups * screen.lanes(), state.control, [&](int thread, Index begin, Index end) {
+        stage.run_block(workers[at(thread)], rows.subspan(at(begin), at(end - begin)), thread == 0);
+      });
+  state.control.throw_if_stopped();
+
+  for (const auto& worker : workers) {
+    candidates.insert(candidates.end(), worker.candidates.begin(), worker.candidates.end());
+    state.screened += worker.counts;
+  }
+}
+
 }  // namespace
 
 Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
-  const Frame& frame = state.points.frame();
-  const int lanes = frame.lanes();
-  const auto listed = static_cast<Index>(state.listed.size());
-  order_by_progress(state);
-
-  // Blocks no larger than what keeps every thread busy.
-  const Index group_bytes = frame.group_floats() * static_cast<Index>(sizeof(float));
-  const Index share = listed / (Index{4} * state.team.size() * lanes) + 1;
-  const Index groups =
-      std::clamp<Index>(std::min(tuning::kBlockBytes / group_bytes, share), 1, tuning::kMaxBlockGroups);
-  std::vector<Worker> workers;
-  workers.reserve(at(state.team.size()));
-  for (int thread = 0; thread < state.team.size(); ++thread) {
-    workers.emplace_back(frame, groups);
+  if (state.head) {
+    state.head->ensure(state.listed, state.team, state.control);
   }
-
-  CatchUp stage(state, threshold);
-  const std::span<const Index> rows(state.listed);
-  state.team.for_each(listed, groups * lanes, state.control, [&](int thread, Index begin, Index end) {
-    stage.run_block(workers[at(thread)], rows.subspan(at(begin), at(end - begin)), thread == 0);
-  });
-  state.control.throw_if_stopped();
-
+  // Rows that have seen every pick are candidates as they are.
   std::vector<Index> candidates;
-  for (const Worker& worker : workers) {
-    candidates.insert(candidates.end(), worker.candidates.begin(), worker.candidates.end());
-    state.statistics.pairs_screened += worker.screened;
-    state.statistics.pairs_refined += worker.refined;
+  std::erase_if(state.listed, [&](Index row) {
+    const bool current = state.progress[at(row)] == state.picks.size();
+    if (current) {
+      candidates.push_back(row);
+    }
+    return current;
+  });
+  if (!state.listed.empty()) {
+    if (state.codes) {
+      run(state, CodeScreen(state), threshold, candidates);
+    } else {
+      run(state, FloatScreen(state), threshold, candidates);
+    }
   }
   state.listed.swap(candidates);
   if (static_cast<Index>(state.listed.size()) > capacity) {

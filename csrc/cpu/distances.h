@@ -18,6 +18,7 @@ struct DistanceProblem {
   double largest = 1.0;  // upper bound of |element| over both
   int threads = 1;
   SimdLevel level = SimdLevel::baseline;
+  bool eager = false;  // for tests: tuning::kEagerSchedule
 };
 
 // For each row of x the stored value to, and number of, its nearest row of y; ties to the lowest.

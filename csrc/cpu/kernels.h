@@ -1,11 +1,11 @@
 // The inner loops, as tables of functions, one table a SIMD level. No intrinsics here: what a kernel
-// computes, from which layout. The code is in pack.inl, screen.inl and refine.inl; thin files
-// (screen_avx2.cpp, ...) compile them once a level.
+// computes, from which layout. The code is in pack.inl, screen.inl, code.inl and refine.inl; thin
+// files (screen_avx2.cpp, ...) compile them once a level.
 //
-// Layout. Points are packed in groups of `lanes` rows, interleaved: element j of lane l is at
-// [j * lanes + l], float32, padded with zero rows. Picks are packed in tiles of `tile_picks` rows
-// the same way. One screening step is a (tile x group) block of inner products held in registers; a
-// group streams from the second-level cache, a tile stays in the first.
+// Layout of the float32 screen. Points are packed in groups of `lanes` rows, interleaved: element j of lane l
+// is at [j * lanes + l], float32, padded with zero rows. Picks are packed in tiles of `tile_picks` rows the
+// same way. One screening step is a (tile x group) block of inner products held in registers; a group streams
+// from the second-level cache, a tile stays in the first.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,9 @@ namespace farpoint::cpu {
 
 inline constexpr int kMaxLanes = 32;
 inline constexpr int kMaxTilePicks = 16;
+inline constexpr int kCodeTilePicks = 8;
+// Columns of a coded row come in multiples of this, the widest step of a kernel.
+inline constexpr int kCodeColumns = 32;
 
 // One kernel an element type, indexed by ElementType.
 inline constexpr int kKernelElementTypes = 6;
@@ -46,6 +49,65 @@ struct ScreenKernels {
   using ScreenRow = std::uint32_t (*)(const float* group, const float* pick, std::int64_t d,
                                       const float* point_bias, float pick_bias);
   ScreenRow screen_row;
+
+  // out[p * lanes + l] = dot(row p of the tile, point l).
+  using ProductTile = void (*)(const float* group, const float* tile, std::int64_t d, float* out);
+  ProductTile product_tile;
+};
+
+// What core/bounds.h needs to know of a coded row y = scale * q + rest.
+struct RowCode {
+  float scale = 1;
+  float norm = 0;           // at least |scale q|
+  float residual = 0;       // at least |rest|
+  float tail = 0;           // at least the part of the row outside the coded coordinates
+  float squared_norm = 0;   // at most |packed row|^2
+  std::int32_t offset = 0;  // what the kernels' unsigned points add to an inner product with this row
+};
+
+// The same of a pick, as the test takes it.
+struct PickCode {
+  float scale = 1;
+  float residual = 0;
+  float reach = 0;  // norm + residual
+  float tail = 0;
+  float bias = 0;
+  std::int32_t offset = 0;
+};
+
+// The same of a group of points, one array of `lanes` numbers after the other.
+inline constexpr int kLaneBias = 0;
+inline constexpr int kLaneScale = 1;
+inline constexpr int kLaneNorm = 2;
+inline constexpr int kLaneResidual = 3;
+inline constexpr int kLaneTail = 4;
+inline constexpr int kLaneNumbers = 5;
+
+struct CodeKernels {
+  int lanes;  // rows in a group
+
+  // Codes a packed row of d floats into `padded` bytes; all numbers but tail and squared_norm.
+  using Encode = void (*)(const float* row, std::int64_t d, std::int64_t padded, std::int8_t* codes,
+                          RowCode* numbers);
+  Encode encode;
+
+  using Interleave = void (*)(const std::int8_t* const* rows, std::int64_t padded, std::uint8_t* group);
+  Interleave interleave;
+
+  // survivors[p], bit l: the pair cannot be skipped. Returns whether any bit is set.
+  using ScreenTile = bool (*)(const std::uint8_t* group, const float* lanes, const std::int8_t* tile,
+                              const PickCode* picks, std::int64_t padded, std::uint32_t* survivors);
+  ScreenTile screen_tile;
+
+  // The same for one contiguous pick: bit l of the result.
+  using ScreenRow = std::uint32_t (*)(const std::uint8_t* group, const float* lanes, const std::int8_t* pick,
+                                      const PickCode& numbers, std::int64_t padded);
+  ScreenRow screen_row;
+
+  // out[i] = inner product of the codes of `row` and of those at list + i * padded.
+  using Dots = void (*)(const std::int8_t* row, const std::int8_t* list, std::int64_t count,
+                        std::int64_t padded, std::int32_t* out);
+  Dots dots;
 };
 
 struct RefineKernels {
@@ -61,17 +123,29 @@ struct RefineKernels {
 
 namespace baseline {
 const ScreenKernels& screen_kernels();
+const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace baseline
 
 namespace avx2 {
 const ScreenKernels& screen_kernels();
+const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace avx2
 
+// Levels that differ from the one before in the byte products alone.
+namespace avxvnni {
+const CodeKernels& code_kernels();
+}  // namespace avxvnni
+
 namespace avx512 {
 const ScreenKernels& screen_kernels();
+const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace avx512
+
+namespace avx512vnni {
+const CodeKernels& code_kernels();
+}  // namespace avx512vnni
 
 }  // namespace farpoint::cpu

@@ -15,7 +15,7 @@
 #include <optional>
 
 #include "core/tuning.h"
-#include "cpu/select.h"
+#include "cpu/screens.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -31,20 +31,21 @@ struct alignas(64) Report {
   bool stop[2] = {false, false};
 };
 
+template <class Screen>
 class Share {
  public:
-  Share(SelectState& state, const Threshold& threshold, std::span<const Index> rows)
+  Share(SelectState& state, const Screen& screen, const Threshold& threshold, std::span<const Index> rows)
       : state_(state),
-        frame_(state.points.frame()),
         threshold_(threshold),
-        block_(frame_, (static_cast<Index>(rows.size()) + frame_.lanes() - 1) / frame_.lanes()),
+        lanes_(screen.lanes()),
+        block_(screen.make_block((static_cast<Index>(rows.size()) + lanes_ - 1) / lanes_)),
+        pick_(screen),
         values_(at(block_.capacity()), kTaken),
-        group_best_(at(block_.capacity() / frame_.lanes())),
-        packed_pick_(at(frame_.dimension())) {
-    block_.pack(state.points, rows);
+        group_best_(at(block_.capacity() / lanes_)) {
+    block_.pack(rows);
     for (std::size_t slot = 0; slot < rows.size(); ++slot) {
       values_[slot] = state.values[at(rows[slot])];
-      block_.set_value(frame_, static_cast<Index>(slot), values_[slot]);
+      block_.set_value(static_cast<Index>(slot), values_[slot]);
     }
     rank_groups();
   }
@@ -60,10 +61,9 @@ class Share {
     return best;
   }
 
-  // Packs the pick and takes it out of this share if it is here.
+  // Makes ready for the pick and takes it out of this share if it is here.
   void take(const PointKey& pick) {
-    pick_norm_ =
-        frame_.pack_row(state_.points.row(pick.row), state_.points.self_dot(pick.row), packed_pick_.data());
+    pick_.load(pick.row);
     for (Index g = 0; g < block_.groups(); ++g) {
       const GroupBest& best = group_best_[at(g)];
       if (best.key.row == pick.row && best.key.value > -kInfinity) {
@@ -74,31 +74,28 @@ class Share {
     }
   }
 
-  // Distances of this share to the pick that take() packed, entry `place` of the pick list.
+  // Distances of this share to the pick of take(), entry `place` of the pick list.
   void update(const PointKey& pick, Index place) {
     const std::byte* pick_row = state_.points.row(pick.row);
     const double pick_self_dot = state_.points.self_dot(pick.row);
-    const float pick_bias = frame_.bound().pick_bias(pick_norm_);
     for (Index g = 0; g < block_.groups(); ++g) {
-      const std::uint32_t survivors = frame_.screen().screen_row(
-          block_.group(g), packed_pick_.data(), frame_.dimension(), block_.bias(g), pick_bias);
       bool changed = false;
-      for (std::uint32_t mask = survivors; mask != 0; mask &= mask - 1) {
-        changed |= refine(g * frame_.lanes() + std::countr_zero(mask), pick_row, pick_self_dot, place);
+      for (std::uint32_t mask = pick_.screen(block_, g); mask != 0; mask &= mask - 1) {
+        changed |= meet(g * lanes_ + std::countr_zero(mask), pick_row, pick_self_dot, place);
       }
       if (changed) {
         rank_group(g);
       }
     }
-    screened += block_.groups() * frame_.lanes();
-    if (block_.living() <= block_.groups() * frame_.lanes() / 2 && block_.groups() > 1) {
+    counts.screened += block_.living();
+    if (block_.living() <= block_.groups() * lanes_ / 2 && block_.groups() > 1) {
       compact();
     }
   }
 
   // The survivors have seen every pick.
   void finish() {
-    for (Index slot = 0; slot < block_.groups() * frame_.lanes(); ++slot) {
+    for (Index slot = 0; slot < block_.groups() * lanes_; ++slot) {
       const Index row = block_.row(slot);
       if (row >= 0) {
         state_.progress[at(row)] = state_.picks.size();
@@ -106,8 +103,7 @@ class Share {
     }
   }
 
-  Index screened = 0;
-  Index refined = 0;
+  ScreenCounts counts;
 
  private:
   struct GroupBest {
@@ -115,21 +111,30 @@ class Share {
     Index slot = 0;
   };
 
-  bool refine(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
+  // A pair that the screen let through; true when the value changed. Picks come in their order here, so
+  // an equal value changes no label.
+  bool meet(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
     const Index row = block_.row(slot);
-    ++refined;
-    const double value =
-        frame_.value(state_.points.row(row), state_.points.self_dot(row), pick_row, pick_self_dot);
+    if constexpr (Screen::kTwoSteps) {
+      ++counts.confirmed;
+      if (!pick_.confirm(row, values_[at(slot)])) {
+        return false;
+      }
+    }
+    ++counts.refined;
+    const double value = state_.points.frame().value(state_.points.row(row), state_.points.self_dot(row),
+                                                     pick_row, pick_self_dot);
     if (value >= values_[at(slot)]) {
       return false;
     }
+    ++counts.improved;
     values_[at(slot)] = value;
     state_.values[at(row)] = value;
     if (!state_.labels.empty()) {
       state_.labels[at(row)] = place;
     }
     if (threshold_.admits(value, row)) {
-      block_.set_value(frame_, slot, value);
+      block_.set_value(slot, value);
     } else {
       state_.progress[at(row)] = place + 1;
       drop(slot);
@@ -144,7 +149,7 @@ class Share {
 
   void compact() {
     block_.compact();
-    for (Index slot = 0; slot < block_.groups() * frame_.lanes(); ++slot) {
+    for (Index slot = 0; slot < block_.groups() * lanes_; ++slot) {
       const Index row = block_.row(slot);
       values_[at(slot)] = row >= 0 ? state_.values[at(row)] : kTaken;
     }
@@ -159,7 +164,7 @@ class Share {
 
   void rank_group(Index g) {
     GroupBest best{{-kInfinity, 0}, 0};
-    for (Index slot = g * frame_.lanes(); slot < (g + 1) * frame_.lanes(); ++slot) {
+    for (Index slot = g * lanes_; slot < (g + 1) * lanes_; ++slot) {
       if (values_[at(slot)] == kTaken) {
         continue;
       }
@@ -172,58 +177,78 @@ class Share {
   }
 
   SelectState& state_;
-  const Frame& frame_;
   const Threshold threshold_;
-  GroupBlock block_;
+  const Index lanes_;
+  Screen::Block block_;
+  Screen::Pick pick_;
   std::vector<double> values_;  // of each slot, kTaken where there is no candidate
   std::vector<GroupBest> group_best_;
-  std::vector<float> packed_pick_;
-  double pick_norm_ = 0;
 };
 
+template <class Screen>
 class PickLoop {
  public:
-  PickLoop(SelectState& state, const Threshold& threshold, const SelectRequest& request, SelectResult& result)
+  PickLoop(SelectState& state, const Screen& screen, const Threshold& threshold, const SelectRequest& request,
+           SelectResult& result)
       : state_(state),
+        screen_(screen),
         threshold_(threshold),
         request_(request),
         result_(result),
         first_position_(static_cast<Index>(result.indices.size())),
         first_place_(state.picks.size()),
-        shares_(at(state.team.size())),
-        reports_(at(state.team.size())),
-        barrier_(state.team.size()) {}
+        shares_(at(useful_shares(state, screen))),
+        reports_(shares_.size()),
+        barrier_(static_cast<int>(shares_.size())) {}
 
   PickEnd run() {
     // Everything that a thread can fail to get is got before the rounds: a thread that left the rounds
     // alone would leave the others at the barrier.
-    state_.team.run([this](int thread) { make_share(thread); });
-    state_.team.run([this](int thread) { run_rounds(thread); });
+    run_on_shares([this](int thread) { make_share(thread); });
+    run_on_shares([this](int thread) { run_rounds(thread); });
     if (failure_) {
       std::rethrow_exception(failure_);
     }
     for (const auto& share : shares_) {
-      state_.statistics.pairs_screened += share->screened;
-      state_.statistics.pairs_refined += share->refined;
+      state_.screened += share->counts;
     }
     return end_;
   }
 
  private:
+  // Sharing a pick among threads costs a barrier: worth it from some work on.
+  static Index useful_shares(const SelectState& state, const Screen& screen) {
+    const Index bytes = static_cast<Index>(state.listed.size()) * screen.row_bytes();
+    return std::clamp<Index>(bytes / tuning::kPickBytesPerThread, 1, state.team.size());
+  }
+
+  template <class Job>
+  void run_on_shares(const Job& job) {
+    if (shares_.size() == 1) {
+      job(0);
+      return;
+    }
+    state_.team.run([&](int thread) {
+      if (at(thread) < shares_.size()) {
+        job(thread);
+      }
+    });
+  }
+
   void make_share(int thread) {
     const auto threads = static_cast<Index>(shares_.size());
-    const Index lanes = state_.points.frame().lanes();
+    const Index lanes = screen_.lanes();
     const auto candidates = static_cast<Index>(state_.listed.size());
     // Whole groups to each thread.
     const Index groups = (candidates + lanes - 1) / lanes;
     const auto edge = [&](Index t) { return std::min(groups * t / threads * lanes, candidates); };
     const auto rows =
         std::span<const Index>(state_.listed).subspan(at(edge(thread)), at(edge(thread + 1) - edge(thread)));
-    shares_[at(thread)] = std::make_unique<Share>(state_, threshold_, rows);
+    shares_[at(thread)] = std::make_unique<Share<Screen>>(state_, screen_, threshold_, rows);
   }
 
   void run_rounds(int thread) {
-    Share& share = *shares_[at(thread)];
+    Share<Screen>& share = *shares_[at(thread)];
     for (Index round = 0;; ++round) {
       const std::size_t side = at(round % 2);
       reports_[at(thread)].best[side] = share.best();
@@ -281,12 +306,13 @@ class PickLoop {
   }
 
   SelectState& state_;
+  const Screen& screen_;
   const Threshold threshold_;
   const SelectRequest& request_;
   SelectResult& result_;
   const Index first_position_;
   const Index first_place_;
-  std::vector<std::unique_ptr<Share>> shares_;
+  std::vector<std::unique_ptr<Share<Screen>>> shares_;
   std::vector<Report> reports_;
   Barrier barrier_;
   std::exception_ptr failure_;  // thread 0 only, until the rounds have ended
@@ -297,7 +323,10 @@ class PickLoop {
 
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result) {
-  return PickLoop(state, threshold, request, result).run();
+  if (state.codes) {
+    return PickLoop(state, CodeScreen(state), threshold, request, result).run();
+  }
+  return PickLoop(state, FloatScreen(state), threshold, request, result).run();
 }
 
 }  // namespace farpoint::cpu

@@ -1,8 +1,8 @@
-// Everything that points are compared with, in order: rows kept away from, anchors, picks. Packed for
-// the screen in tiles as they come.
+// Everything that points are compared with, in order: rows kept away from, anchors, picks.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "cpu/points.h"
@@ -11,31 +11,55 @@ namespace farpoint::cpu {
 
 class PickList {
  public:
-  explicit PickList(const Frame& frame);
+  Index size() const { return static_cast<Index>(entries_.size()); }
+  // `source`: the row's number in the matrix of points, or -1 for an anchor.
+  void append(const std::byte* row, double self_dot, Index source) {
+    entries_.push_back({row, self_dot, source});
+  }
 
-  Index size() const { return static_cast<Index>(rows_.size()); }
-  Index tiles() const { return (size() + tile_picks_ - 1) / tile_picks_; }
+  const std::byte* row(Index pick) const { return entry(pick).row; }
+  double self_dot(Index pick) const { return entry(pick).self_dot; }
+  Index source(Index pick) const { return entry(pick).source; }
 
-  void append(const std::byte* row, double self_dot);
+ private:
+  struct Entry {
+    const std::byte* row;
+    double self_dot;
+    Index source;
+  };
+  const Entry& entry(Index pick) const { return entries_[static_cast<std::size_t>(pick)]; }
 
-  const std::byte* row(Index pick) const { return rows_[static_cast<std::size_t>(pick)]; }
-  double self_dot(Index pick) const { return self_dots_[static_cast<std::size_t>(pick)]; }
+  std::vector<Entry> entries_;
+};
 
-  const float* tile(Index t) const;
+// Rows of float32, packed in tiles for ScreenKernels::screen_tile and product_tile.
+class FloatTiles {
+ public:
+  FloatTiles(const ScreenKernels& kernels, Index columns);
+
+  Index size() const { return size_; }
+  Index tiles() const { return (size_ + tile_picks_ - 1) / tile_picks_; }
+  void append(const float* row, float bias);
+
+  const float* tile(Index t) const {
+    return slabs_[static_cast<std::size_t>(t / tiles_per_slab_)].get() + t % tiles_per_slab_ * tile_floats_;
+  }
   // Unused places of the last tile have bias +infinity: they never survive.
   const float* bias(Index t) const { return bias_.data() + t * tile_picks_; }
 
  private:
-  const Frame* frame_;
   int tile_picks_;
+  Index columns_;
   Index tile_floats_;
   Index tiles_per_slab_;
-  std::vector<const std::byte*> rows_;
-  std::vector<double> self_dots_;
+  Index size_ = 0;
   std::vector<float> bias_;
   // Slabs and not one growing array: growing would copy everything and peak at three times the size.
   std::vector<std::unique_ptr<float[]>> slabs_;
-  std::vector<float> packed_;
 };
+
+// Packs a row of the frame into the tiles; `packed` is working memory.
+void append_packed(FloatTiles& tiles, const Frame& frame, const std::byte* row, double self_dot,
+                   std::vector<float>& packed);
 
 }  // namespace farpoint::cpu

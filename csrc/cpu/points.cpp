@@ -31,13 +31,17 @@ double value_to_packed(Metric metric, double scale, double packing_scale) {
 KernelSet kernel_set(SimdLevel level) {
   switch (level) {
 #if defined(FARPOINT_X86_LEVELS)
+    case SimdLevel::avx512vnni:
+      return {&avx512::screen_kernels(), &avx512vnni::code_kernels(), &avx512::refine_kernels()};
     case SimdLevel::avx512:
-      return {&avx512::screen_kernels(), &avx512::refine_kernels()};
+      return {&avx512::screen_kernels(), &avx512::code_kernels(), &avx512::refine_kernels()};
+    case SimdLevel::avxvnni:
+      return {&avx2::screen_kernels(), &avxvnni::code_kernels(), &avx2::refine_kernels()};
     case SimdLevel::avx2:
-      return {&avx2::screen_kernels(), &avx2::refine_kernels()};
+      return {&avx2::screen_kernels(), &avx2::code_kernels(), &avx2::refine_kernels()};
 #endif
     default:
-      return {&baseline::screen_kernels(), &baseline::refine_kernels()};
+      return {&baseline::screen_kernels(), &baseline::code_kernels(), &baseline::refine_kernels()};
   }
 }
 
@@ -48,8 +52,9 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
       dimension_(sample.columns),
       scale_(scale),
       packing_scale_(metric == Metric::cosine ? 1.0 : packing_scale_for(largest)),
+      value_to_packed_(value_to_packed(metric, scale, packing_scale_)),
       centre_(static_cast<std::size_t>(sample.columns), 0.0),
-      bound_(metric, sample.columns, value_to_packed(metric, scale, packing_scale_)) {
+      bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)) {
   // The mean of evenly spaced rows, in the coordinates that packing subtracts it in. Packing a row with
   // a zero centre is how elements of any type are read here; float32 is precise enough for a centre.
   const Index rows = std::min(sample.rows, tuning::kCentreSample);
@@ -113,84 +118,6 @@ Points::Points(const MatrixView& matrix, const Frame& frame, ThreadTeam& team, C
       }
     });
   }
-}
-
-GroupBlock::GroupBlock(const Frame& frame, Index max_groups)
-    : lanes_(frame.lanes()),
-      dimension_(frame.dimension()),
-      group_floats_(frame.group_floats()),
-      max_groups_(max_groups),
-      panel_(static_cast<std::size_t>(max_groups * group_floats_)),
-      bias_(static_cast<std::size_t>(max_groups * lanes_)),
-      norms_(static_cast<std::size_t>(max_groups * lanes_)),
-      rows_(static_cast<std::size_t>(max_groups * lanes_), Index{-1}) {}
-
-void GroupBlock::clear() {
-  groups_ = 0;
-  living_ = 0;
-}
-
-void GroupBlock::pack(const Points& points, std::span<const Index> rows) {
-  std::array<const std::byte*, kMaxLanes> pointers{};
-  std::array<double, kMaxLanes> self_dots{};
-  const auto lanes = static_cast<std::size_t>(lanes_);
-  for (std::size_t begin = 0; begin < rows.size(); begin += lanes) {
-    const std::size_t count = std::min(lanes, rows.size() - begin);
-    const auto first = static_cast<std::size_t>(groups_) * lanes;
-    for (std::size_t l = 0; l < lanes; ++l) {
-      rows_[first + l] = l < count ? rows[begin + l] : -1;
-      bias_[first + l] = std::numeric_limits<float>::infinity();
-      if (l < count) {
-        pointers[l] = points.row(rows[begin + l]);
-        self_dots[l] = points.self_dot(rows[begin + l]);
-      }
-    }
-    points.frame().pack_group(std::span(pointers).first(count), std::span(self_dots).first(count),
-                              panel_.data() + groups_ * group_floats_, scratch_, norms_.data() + first);
-    ++groups_;
-    living_ += static_cast<Index>(count);
-  }
-}
-
-void GroupBlock::set_value(const Frame& frame, Index slot, double value) {
-  const auto s = static_cast<std::size_t>(slot);
-  bias_[s] = frame.bound().point_bias(norms_[s], value);
-}
-
-void GroupBlock::remove(Index slot) {
-  const auto s = static_cast<std::size_t>(slot);
-  rows_[s] = -1;
-  bias_[s] = std::numeric_limits<float>::infinity();
-  --living_;
-}
-
-void GroupBlock::move_slot(Index from, Index to) {
-  const float* source = panel_.data() + from / lanes_ * group_floats_ + from % lanes_;
-  float* target = panel_.data() + to / lanes_ * group_floats_ + to % lanes_;
-  for (Index j = 0; j < dimension_; ++j) {
-    target[j * lanes_] = source[j * lanes_];
-  }
-  const auto f = static_cast<std::size_t>(from);
-  const auto t = static_cast<std::size_t>(to);
-  bias_[t] = bias_[f];
-  norms_[t] = norms_[f];
-  rows_[t] = rows_[f];
-  rows_[f] = -1;
-}
-
-void GroupBlock::compact() {
-  const Index needed = (living_ + lanes_ - 1) / lanes_;
-  Index free = 0;
-  for (Index slot = needed * lanes_; slot < groups_ * lanes_; ++slot) {
-    if (row(slot) < 0) {
-      continue;
-    }
-    while (row(free) >= 0) {
-      ++free;  // there is one below needed * lanes_: that many slots hold all the living
-    }
-    move_slot(slot, free);
-  }
-  groups_ = needed;
 }
 
 }  // namespace farpoint::cpu

@@ -17,6 +17,7 @@ namespace farpoint::cpu {
 
 struct KernelSet {
   const ScreenKernels* screen = nullptr;
+  const CodeKernels* code = nullptr;
   const RefineKernels* refine = nullptr;
 };
 KernelSet kernel_set(SimdLevel level);
@@ -31,7 +32,12 @@ class Frame {
   Index dimension() const { return dimension_; }
   ElementType type() const { return type_; }
   const ScreenKernels& screen() const { return *kernels_.screen; }
+  const CodeKernels& code() const { return *kernels_.code; }
   const ScreenBound& bound() const { return bound_; }
+  // The bound of rows that are coded in a basis with that error (core/bounds.h, step 7).
+  ScreenBound code_bound(double basis_error) const {
+    return ScreenBound::of_codes(metric_, dimension_, value_to_packed_, basis_error);
+  }
   int lanes() const { return kernels_.screen->lanes; }
   int tile_picks() const { return kernels_.screen->tile_picks; }
   Index group_floats() const { return dimension_ * lanes(); }
@@ -56,6 +62,7 @@ class Frame {
   Index dimension_;
   double scale_;
   double packing_scale_ = 1.0;  // a power of two for squared distances, 1 for cosine
+  double value_to_packed_;
   std::vector<double> centre_;
   ScreenBound bound_;
 };
@@ -77,48 +84,6 @@ class Points {
   MatrixView matrix_;
   const Frame* frame_;
   std::vector<double> self_dots_;
-};
-
-// Groups of packed points with their biases, and the rows they came from: the working set of one
-// thread. Lanes are filled from the front; -1 marks a lane without a point.
-class GroupBlock {
- public:
-  GroupBlock(const Frame& frame, Index max_groups);
-
-  Index capacity() const { return max_groups_ * lanes_; }
-  Index groups() const { return groups_; }
-  int lanes() const { return lanes_; }
-  Index living() const { return living_; }
-
-  void clear();
-  // Appends rows (at most capacity() in all) and packs them.
-  void pack(const Points& points, std::span<const Index> rows);
-
-  const float* group(Index g) const { return panel_.data() + g * group_floats_; }
-  const float* bias(Index g) const { return bias_.data() + g * lanes_; }
-  Index row(Index slot) const { return rows_[static_cast<std::size_t>(slot)]; }
-  double squared_norm(Index slot) const { return norms_[static_cast<std::size_t>(slot)]; }
-
-  void set_value(const Frame& frame, Index slot, double value);
-  // The slot's point leaves: it never survives a screen again.
-  void remove(Index slot);
-  // Moves points from the last groups into free slots, so that groups() is as small as it can be.
-  void compact();
-
- private:
-  void move_slot(Index from, Index to);
-
-  int lanes_;
-  Index dimension_;
-  Index group_floats_;
-  Index max_groups_;
-  Index groups_ = 0;
-  Index living_ = 0;
-  std::vector<float> panel_;
-  std::vector<float> bias_;
-  std::vector<double> norms_;
-  std::vector<Index> rows_;
-  std::vector<float> scratch_;
 };
 
 }  // namespace farpoint::cpu

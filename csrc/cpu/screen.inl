@@ -25,9 +25,10 @@ static_assert(kLanes <= kMaxLanes && kTilePicks <= kMaxTilePicks);
 
 #include "cpu/pack.inl"
 
-bool screen_tile(const float* group, const float* tile, std::int64_t d, const float* point_bias,
-                 const float* pick_bias, std::uint32_t* survivors) {
-  FloatVector sums[kTilePicks][kGroupVectors] = {};
+typedef FloatVector TileSums[kTilePicks][kGroupVectors];
+
+inline void multiply_tile(const float* group, const float* tile, std::int64_t d, TileSums& out) {
+  TileSums sums = {};
   for (std::int64_t j = 0; j < d; ++j) {
     const auto point0 = load<FloatVector>(group + j * kLanes);
     const auto point1 = load<FloatVector>(group + j * kLanes + kFloats);
@@ -38,6 +39,19 @@ bool screen_tile(const float* group, const float* tile, std::int64_t d, const fl
       sums[p][1] += point1 * pick;
     }
   }
+  __builtin_memcpy(out, sums, sizeof out);
+}
+
+void product_tile(const float* group, const float* tile, std::int64_t d, float* out) {
+  TileSums sums;
+  multiply_tile(group, tile, d, sums);
+  __builtin_memcpy(out, sums, sizeof sums);
+}
+
+bool screen_tile(const float* group, const float* tile, std::int64_t d, const float* point_bias,
+                 const float* pick_bias, std::uint32_t* survivors) {
+  TileSums sums;
+  multiply_tile(group, tile, d, sums);
   const auto bias0 = load<FloatVector>(point_bias);
   const auto bias1 = load<FloatVector>(point_bias + kFloats);
   std::uint32_t any = 0;
@@ -88,6 +102,7 @@ const ScreenKernels& screen_kernels() {
        pack_row<std::uint8_t>},
       screen_tile,
       screen_row,
+      product_tile,
   };
   return kernels;
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/hash.h"
 #include "core/tuning.h"
 #include "cpu/buckets.h"
+#include "cpu/screen_plan.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -13,35 +15,38 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
-// Evenly spread, unpredictable numbers in [0, 1) without state (splitmix64's finaliser).
-double unit_hash(Index i) {
-  auto z = static_cast<std::uint64_t>(i) + 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  z ^= z >> 31;
-  return static_cast<double>(z >> 11) * 0x1p-53;
-}
-
 double work_of(const SelectProblem& problem) {
   return static_cast<double>(problem.points.rows) * static_cast<double>(problem.points.columns) *
          static_cast<double>(problem.request.count + problem.anchors.rows +
                              static_cast<Index>(problem.selected.size()));
 }
 
+// Candidates that a level may have, so that the pick loop stays in the caches.
+Index candidate_capacity(Index dimension, int threads, const tuning::Schedule& schedule) {
+  const Index row_bytes = dimension * static_cast<Index>(sizeof(float));
+  return std::clamp(schedule.candidate_bytes_per_thread / row_bytes * threads, tuning::kMinCandidates,
+                    schedule.max_candidates);
+}
+
+const tuning::Schedule& schedule_of(const SelectProblem& problem) {
+  return problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
+}
+
 class CpuStages final : public Stages {
  public:
   CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
       : state_(points, team, control, problem.request.assign),
-        capacity_(std::min(candidate_capacity(problem.points.columns, team.size()),
+        plan_(problem.request.count, schedule_of(problem)),
+        capacity_(std::min(candidate_capacity(problem.points.columns, team.size(), schedule_of(problem)),
                            std::max<Index>(problem.points.rows, 1))) {
     for (const Index i : problem.selected) {
-      state_.picks.append(points.row(i), points.self_dot(i));
+      state_.picks.append(points.row(i), points.self_dot(i), i);
       state_.values[at(i)] = kTaken;
     }
     for (Index i = 0; i < problem.anchors.rows; ++i) {
       const std::byte* row = problem.anchors.row(i);
       const bool cosine = problem.metric == Metric::cosine;
-      state_.picks.append(row, cosine ? points.frame().self_dot(row) : 0.0);
+      state_.picks.append(row, cosine ? points.frame().self_dot(row) : 0.0, -1);
     }
     state_.kept_away = state_.picks.size();
     state_.free_rows -= static_cast<Index>(problem.selected.size());
@@ -62,7 +67,8 @@ class CpuStages final : public Stages {
     if (!state_.labels.empty()) {
       std::ranges::fill(state_.labels, Index{0});
     }
-    state_.statistics.pairs_refined += state_.points.size();
+    state_.screened.refined += state_.points.size();
+    state_.screened.improved += state_.points.size();
   }
 
   double value_at_rank(Index rank) override {
@@ -107,6 +113,13 @@ class CpuStages final : public Stages {
     return static_cast<Index>(state_.listed.size());
   }
 
+  void certify(const Threshold& threshold) override {
+    plan_.before_level(state_);
+    if (plan_.wants_cells(state_)) {
+      plan_.judge_cells(cpu::certify(state_, threshold));
+    }
+  }
+
   Index catch_up(Threshold& threshold, Index capacity) override {
     return cpu::catch_up(state_, threshold, capacity);
   }
@@ -148,7 +161,17 @@ class CpuStages final : public Stages {
 
   Index capacity() const override { return capacity_; }
   Index free_rows() const override { return state_.free_rows; }
-  SelectStatistics& statistics() override { return state_.statistics; }
+  SelectStatistics& statistics() override {
+    SelectStatistics& s = state_.statistics;
+    ScreenCounts all = state_.screened;
+    all += state_.looked_up;
+    s.pairs_screened = all.screened;
+    s.pairs_looked_up = state_.looked_up.screened;
+    s.pairs_confirmed = all.confirmed;
+    s.pairs_refined = all.refined;
+    s.pairs_improved = all.improved;
+    return s;
+  }
 
  private:
   double largest_value() {
@@ -163,6 +186,7 @@ class CpuStages final : public Stages {
   }
 
   SelectState state_;
+  ScreenPlan plan_;
   Index capacity_;
   std::vector<double> sample_;
 };
@@ -173,14 +197,13 @@ SelectState::SelectState(const Points& the_points, ThreadTeam& the_team, Control
     : points(the_points),
       team(the_team),
       control(the_control),
-      picks(the_points.frame()),
       free_rows(the_points.size()),
       values(at(the_points.size()), kInfinity),
       progress(at(the_points.size()), 0),
       labels(assign ? at(the_points.size()) : 0, 0) {}
 
 void SelectState::take(Index i, Index position, double value) {
-  picks.append(points.row(i), points.self_dot(i));
+  picks.append(points.row(i), points.self_dot(i), i);
   values[at(i)] = kTaken;
   --free_rows;
   // At distance 0 an earlier entry is as near as the row itself and keeps the label.
@@ -189,14 +212,10 @@ void SelectState::take(Index i, Index position, double value) {
   }
 }
 
-Index candidate_capacity(Index dimension, int threads) {
-  const Index row_bytes = dimension * static_cast<Index>(sizeof(float));
-  return std::clamp(tuning::kCandidateBytesPerThread / row_bytes * threads, tuning::kMinCandidates,
-                    tuning::kMaxCandidates);
-}
-
 SelectResult select(const SelectProblem& problem, Control& control) {
-  if (buckets_suit(problem)) {
+  control.set_progress(0, problem.request.count, kInfinity);
+  // Tests of the levels' own schedule ask for it by name.
+  if (!problem.eager && buckets_suit(problem)) {
     ThreadTeam team(bucket_threads(problem));
     return select_by_buckets(problem, team, control);
   }

@@ -1,15 +1,21 @@
 // Farthest-point selection on the CPU: what core/select.h's stages work on.
 //
 //   select.cpp     seed, rank, gather, assign: passes over all rows
+//   certify.cpp    the listed rows against the picks of their nearest cells
 //   catch_up.cpp   the listed rows against the picks that they have not seen, as a blocked product
 //   pick.cpp       the pick loop over the candidates
 #pragma once
 
+#include <cmath>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "core/control.h"
 #include "core/select.h"
+#include "cpu/cells.h"
+#include "cpu/codes.h"
+#include "cpu/head.h"
 #include "cpu/pick_list.h"
 #include "cpu/points.h"
 
@@ -25,6 +31,7 @@ struct SelectProblem {
   SelectRequest request;
   int threads = 1;
   SimdLevel level = SimdLevel::baseline;
+  bool eager = false;  // for tests: tuning::kEagerSchedule
 };
 
 // Throws Interrupted when `control` says so. The problem has been validated.
@@ -32,6 +39,22 @@ SelectResult select(const SelectProblem& problem, Control& control);
 
 // A row that was picked or is in `selected`: below every distance, so that no threshold admits it.
 inline constexpr double kTaken = -1.0;
+
+// What a screen did with the pairs that it was given.
+struct ScreenCounts {
+  Index screened = 0;   // lower bounds computed
+  Index confirmed = 0;  // computed again, more finely
+  Index refined = 0;    // canonical distances computed
+  Index improved = 0;   // those that lowered a value
+
+  ScreenCounts& operator+=(const ScreenCounts& other) {
+    screened += other.screened;
+    confirmed += other.confirmed;
+    refined += other.refined;
+    improved += other.improved;
+    return *this;
+  }
+};
 
 struct SelectState {
   SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign);
@@ -41,8 +64,41 @@ struct SelectState {
   double value(Index i, Index pick) const {
     return points.frame().value(points.row(i), points.self_dot(i), picks.row(pick), picks.self_dot(pick));
   }
+  // The value that screens compare with: one step above the row's own where ties matter, for a label is
+  // the earliest of equally near picks, and pairs are not always met in their order.
+  double screened_value(double value) const {
+    return labels.empty() ? value : std::nextafter(value * (1.0 + 0x1p-20), kInfinity);
+  }
+  // Refines a pair that was let through; true when the row's value or label changed.
+  bool improve(Index i, Index pick) {
+    const double found = value(i, pick);
+    double& now = values[static_cast<std::size_t>(i)];
+    if (labels.empty()) {
+      if (found >= now) {
+        return false;
+      }
+    } else {
+      Index& label = labels[static_cast<std::size_t>(i)];
+      if (found > now || (found == now && pick >= label)) {
+        return false;
+      }
+      label = pick;
+    }
+    now = found;
+    return true;
+  }
   // Row i becomes pick number `position` of the result, at distance `value` from what came before.
   void take(Index i, Index position, double value);
+
+  // Codes of an entry of the pick list: of its row, or of the anchor.
+  const std::int8_t* pick_codes(Index pick) const {
+    const Index source = picks.source(pick);
+    return source >= 0 ? codes->codes(source) : anchor_codes->codes(pick);
+  }
+  const RowCode& pick_numbers(Index pick) const {
+    const Index source = picks.source(pick);
+    return source >= 0 ? codes->numbers(source) : anchor_codes->numbers(pick);
+  }
 
   const Points& points;
   ThreadTeam& team;
@@ -54,15 +110,30 @@ struct SelectState {
   std::vector<Index> progress;  // entries of `picks` that the row has seen
   std::vector<Index> labels;    // empty unless asked for: entry of `picks` that gave `values`
   std::vector<Index> listed;    // rows of the level, then the candidates among them
+
+  // What the screens work with; ScreenPlan decides which are there.
+  std::unique_ptr<CodedRows> codes;         // of all rows; absent: the float32 screen is used
+  std::unique_ptr<CodedRows> anchor_codes;  // by entry of `picks`
+  std::unique_ptr<Cells> cells;
+  std::unique_ptr<Head> head;               // the first columns of rotated rows
+  std::unique_ptr<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
+  std::unique_ptr<FloatTiles> float_tiles;  // of the picks, for the float32 screen
+
+  // By the screen, and by looking into cells.
+  ScreenCounts screened;
+  ScreenCounts looked_up;
   SelectStatistics statistics;
 };
 
-// See Stages::catch_up and Stages::pick.
+// See Stages::certify, Stages::catch_up and Stages::pick. certify returns how many pairs looking up
+// cost, and how many it is thought to have saved catch-up.
+struct LookUp {
+  double spent = 0;
+  double saved = 0;
+};
+LookUp certify(SelectState& state, const Threshold& threshold);
 Index catch_up(SelectState& state, Threshold& threshold, Index capacity);
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result);
-
-// Candidates that a level may have, so that the pick loop stays in the caches.
-Index candidate_capacity(Index dimension, int threads);
 
 }  // namespace farpoint::cpu

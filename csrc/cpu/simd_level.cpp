@@ -10,7 +10,8 @@
 namespace farpoint::cpu {
 namespace {
 
-constexpr std::array<std::string_view, kSimdLevels> kNames = {"baseline", "avx2", "avx512"};
+constexpr std::array<std::string_view, kSimdLevels> kNames = {"baseline", "avx2", "avxvnni", "avx512",
+                                                              "avx512vnni"};
 
 #if defined(__x86_64__)
 // Every processor with AVX2 has F16C, but a hypervisor may hide it, and old compilers do not know its
@@ -27,6 +28,21 @@ bool has_f16c() {
 // __builtin_cpu_supports also asks whether the operating system saves the registers.
 bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
+
+// Leaf 7, subleaf 1; the registers are AVX2's.
+bool has_avxvnni() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kAvxVnniBit = 1U << 4;
+  return has_avx2() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnniBit) != 0;
+}
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 
@@ -61,9 +77,12 @@ bool simd_level_supported(SimdLevel level) {
       return true;
     case SimdLevel::avx2:
       return has_avx2();
+    case SimdLevel::avxvnni:
+      return has_avxvnni();
     case SimdLevel::avx512:
-      return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+      return has_avx512();
+    case SimdLevel::avx512vnni:
+      return has_avx512() && __builtin_cpu_supports("avx512vnni");
   }
   return false;
 #else
@@ -71,19 +90,23 @@ bool simd_level_supported(SimdLevel level) {
 #endif
 }
 
-std::vector<SimdLevel> usable_simd_levels() {
-  std::vector<SimdLevel> levels;
-  for (int i = 0; i < kSimdLevels; ++i) {
-    const auto level = static_cast<SimdLevel>(i);
-    if (simd_level_compiled(level) && simd_level_supported(level)) {
-      levels.push_back(level);
+const std::vector<SimdLevel>& usable_simd_levels() {
+  // Asking the processor takes microseconds, and small calls are not much longer.
+  static const std::vector<SimdLevel> levels = [] {
+    std::vector<SimdLevel> found;
+    for (int i = 0; i < kSimdLevels; ++i) {
+      const auto level = static_cast<SimdLevel>(i);
+      if (simd_level_compiled(level) && simd_level_supported(level)) {
+        found.push_back(level);
+      }
     }
-  }
+    return found;
+  }();
   return levels;
 }
 
 SimdLevel choose_simd_level(const std::string& name) {
-  const auto usable = usable_simd_levels();
+  const auto& usable = usable_simd_levels();
   if (name.empty()) {
     return usable.back();
   }

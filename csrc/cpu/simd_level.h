@@ -8,17 +8,18 @@
 
 namespace farpoint::cpu {
 
-// Rising: every processor that runs a level runs those before it.
-enum class SimdLevel { baseline, avx2, avx512 };
+// In the order in which they are preferred. avxvnni and avx512vnni are avx2 and avx512 with
+// instructions that multiply and add bytes; no processor need have both.
+enum class SimdLevel { baseline, avx2, avxvnni, avx512, avx512vnni };
 
-inline constexpr int kSimdLevels = 3;
+inline constexpr int kSimdLevels = 5;
 
 std::string_view simd_level_name(SimdLevel level);
 std::optional<SimdLevel> parse_simd_level(std::string_view name);
 
 bool simd_level_compiled(SimdLevel level);
-bool simd_level_supported(SimdLevel level);   // by this processor and its operating system
-std::vector<SimdLevel> usable_simd_levels();  // compiled and supported, rising
+bool simd_level_supported(SimdLevel level);          // by this processor and its operating system
+const std::vector<SimdLevel>& usable_simd_levels();  // compiled and supported, the preferred last
 
 // `name` empty: the best usable level. Throws std::invalid_argument with the usable ones otherwise.
 SimdLevel choose_simd_level(const std::string& name);

@@ -5,10 +5,10 @@
 
 #include <bit>
 #include <functional>
+#include <numeric>
 #include <string>
 
-#include "cpu/pick_list.h"
-#include "cpu/screen_pairs.h"
+#include "cpu/screens.h"
 #include "plain.h"
 
 using farpoint::Control;
@@ -29,50 +29,79 @@ double scale_for(double largest) {
   return std::ldexp(1.0, -2 * std::ilogb(largest > 0 ? largest : 1.0));
 }
 
+enum class Kind { floats, codes, heads };
+
+// Every point's value so far is one step above its canonical value to one pick: that pair must survive.
+template <class T, class Screen>
+Index attack_with(const Screen& screen, SelectState& state, Index& skipped) {
+  const Points& rows = state.points;
+  std::vector<Index> all(static_cast<std::size_t>(rows.size()));
+  std::iota(all.begin(), all.end(), Index{0});
+  auto block = screen.make_block((rows.size() + screen.lanes() - 1) / screen.lanes());
+  block.pack(all);
+  Index wrong = 0;
+  for (Index target = 0; target < rows.size(); ++target) {
+    std::vector<double> above(all.size());
+    for (Index i = 0; i < rows.size(); ++i) {
+      const double value = state.value(i, target);
+      above[static_cast<std::size_t>(i)] =
+          sizeof(T) == 8 ? std::nextafter(value, farpoint::kInfinity)
+                         : static_cast<double>(std::nextafter(static_cast<float>(value),
+                                                              std::numeric_limits<float>::infinity()));
+      block.set_value(i, above[static_cast<std::size_t>(i)]);
+    }
+    std::vector<bool> survived(all.size(), false);
+    std::vector<bool> survived_row(all.size(), false);
+    Index survivors = 0;
+    const auto confirmed = [&](Index slot, Index pick) {
+      return screen.confirm(block.row(slot), above[static_cast<std::size_t>(block.row(slot))], pick);
+    };
+    typename Screen::Pick pick(screen);
+    pick.load(target);
+    for (Index g = 0; g < block.groups(); ++g) {
+      screen_pairs(screen, block, g, target / screen.tile_picks(), [&](Index slot, Index p) {
+        survivors += 1;
+        if (p == target && confirmed(slot, p)) {
+          survived[static_cast<std::size_t>(block.row(slot))] = true;
+        }
+      });
+      for (std::uint32_t mask = pick.screen(block, g); mask != 0; mask &= mask - 1) {
+        const Index row = block.row(g * screen.lanes() + std::countr_zero(mask));
+        if (row >= 0 && pick.confirm(row, above[static_cast<std::size_t>(row)])) {
+          survived_row[static_cast<std::size_t>(row)] = true;
+        }
+      }
+    }
+    skipped += rows.size() * screen.tile_picks() - survivors;
+    wrong += std::count(survived.begin(), survived.end(), false);
+    wrong += std::count(survived_row.begin(), survived_row.end(), false);
+  }
+  return wrong;
+}
+
 template <class T>
-Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Index& skipped) {
+Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Kind kind, Index& skipped) {
   Control control;
   ThreadTeam team(1);
   const double scale = sizeof(T) == 8 || metric == Metric::cosine ? 1.0 : scale_for(points.largest());
   const Frame frame(points.view(plain::type_of<T>()), metric, scale, points.largest(), level);
   const Points rows(points.view(plain::type_of<T>()), frame, team, control);
-  PickList picks(frame);
+  SelectState state(rows, team, control, false);
   for (Index j = 0; j < rows.size(); ++j) {
-    picks.append(rows.row(j), rows.self_dot(j));
+    state.picks.append(rows.row(j), rows.self_dot(j), j);
   }
-  GroupBlock block(frame, (rows.size() + frame.lanes() - 1) / frame.lanes());
-  std::vector<Index> all(static_cast<std::size_t>(rows.size()));
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i] = static_cast<Index>(i);
+  if (kind == Kind::floats) {
+    return attack_with<T>(FloatScreen(state), state, skipped);
   }
-  block.pack(rows, all);
-
-  Index wrong = 0;
-  for (Index target = 0; target < rows.size(); ++target) {
-    // Every point's value so far is one step above its canonical value to `target`: that pair must survive.
-    for (Index i = 0; i < rows.size(); ++i) {
-      const double value =
-          frame.value(rows.row(i), rows.self_dot(i), rows.row(target), rows.self_dot(target));
-      const double above = sizeof(T) == 8
-                               ? std::nextafter(value, farpoint::kInfinity)
-                               : static_cast<double>(std::nextafter(static_cast<float>(value),
-                                                                    std::numeric_limits<float>::infinity()));
-      block.set_value(frame, i, above);
-    }
-    std::vector<bool> survived(all.size(), false);
-    Index survivors = 0;
-    for (Index g = 0; g < block.groups(); ++g) {
-      screen_pairs(frame, block, g, picks, target / frame.tile_picks(), [&](Index slot, Index pick) {
-        survivors += 1;
-        if (pick == target) {
-          survived[static_cast<std::size_t>(block.row(slot))] = true;
-        }
-      });
-    }
-    skipped += rows.size() * frame.tile_picks() - survivors;
-    wrong += std::count(survived.begin(), survived.end(), false);
+  state.codes = std::make_unique<CodedRows>(code_all_rows(rows, team, control));
+  if (kind == Kind::heads) {
+    std::vector<Index> all(static_cast<std::size_t>(rows.size()));
+    std::iota(all.begin(), all.end(), Index{0});
+    const Index columns = std::max<Index>(1, points.columns / 2);
+    state.head = std::make_unique<Head>(rows, find_basis(rows, columns), columns);
+    state.head->ensure(all, team, control);
   }
-  return wrong;
+  return attack_with<T>(CodeScreen(state), state, skipped);
 }
 
 template <class T>
@@ -125,11 +154,14 @@ void attack_all() {
           CAPTURE(d);
           CAPTURE(static_cast<int>(level));
           CAPTURE(static_cast<int>(metric));
-          Index skipped = 0;
-          CHECK(attack(points, metric, level, skipped) == 0);
-          if (test.name == "normal" && d > 3) {
-            // A screen that skips nothing would pass the attack.
-            CHECK(skipped > 50 * 50);
+          for (const Kind kind : {Kind::floats, Kind::codes, Kind::heads}) {
+            CAPTURE(static_cast<int>(kind));
+            Index skipped = 0;
+            CHECK(attack(points, metric, level, kind, skipped) == 0);
+            if (test.name == "normal" && d > 3) {
+              // A screen that skips nothing would pass the attack.
+              CHECK(skipped > 50 * 50);
+            }
           }
         }
       }
@@ -147,10 +179,10 @@ TEST_CASE("no pair that matters is skipped: float64") {
 }
 
 TEST_CASE("biases at the ends") {
-  const farpoint::ScreenBound bound(Metric::squared_euclidean, 100, 1.0);
+  const auto bound = farpoint::ScreenBound::of_floats(Metric::squared_euclidean, 100, 1.0);
   CHECK(bound.point_bias(1.0, farpoint::kInfinity) == -std::numeric_limits<float>::infinity());
   CHECK(bound.point_bias(1.0, 0.0) == std::numeric_limits<float>::infinity());
   CHECK(bound.point_bias(1.0, 0.5) < 0.25F);
-  const farpoint::ScreenBound wide(Metric::squared_euclidean, Index{1} << 23, 1.0);
+  const auto wide = farpoint::ScreenBound::of_floats(Metric::squared_euclidean, Index{1} << 23, 1.0);
   CHECK(wide.point_bias(1.0, 0.5) == -std::numeric_limits<float>::infinity());
 }

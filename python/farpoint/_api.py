@@ -60,12 +60,13 @@ def select(
     ----------
     X : (n, d) array_like
         One row a point: numpy array or memory map of float16, bfloat16, float32, float64, int8 or uint8 in
-        any memory order, CPU torch tensor, Arrow (fixed-size) list array, anything with an array
-        protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
+        any memory order, CPU torch tensor, Arrow (fixed-size) list or tensor array, anything with an
+        array protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
         integers are converted to a floating type that holds them.
     k : int or float, optional
-        How many rows: a count, or a fraction of n as a float in (0, 1] (rounded, at least one). May be
-        left out when `min_distance` is given.
+        How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
+        the rows that are not in `selected`). May be left out when `min_distance` is given. Asking for
+        rows where every row is in `selected` is an error.
     metric : {"euclidean", "sqeuclidean", "cosine"}
         What `radii`, `h_min` and `min_distance` are measured in. Cosine distance is ``1 - cos(x, y)``;
         zero rows are an error.
@@ -77,7 +78,8 @@ def select(
     anchors : (m, d) array_like, optional
         Vectors outside X to keep away from, such as data already owned. Converted to the dtype of X.
     min_distance : float, optional
-        Stop before a pick closer than this to what came before it.
+        Stop before a pick closer than this to what came before it. Without `k`, as many rows as there
+        are: none, where every row is in `selected` or too close to what is kept away from.
     assign : bool
         Also return each row's nearest pick and its distance.
     backend : {"auto", "cpu", "numba", "reference"}
@@ -106,6 +108,9 @@ def select(
 
     Notes
     -----
+    Distances are reported in float64; one that float64 does not hold (of float64 data with elements near
+    1e308, squared ones near 1e154) as infinity. The order of selection is right all the same.
+
     Farthest-first traversal (Gonzalez, 1985 [1]_). The plain loop costs n k d multiply-adds; the compiled
     engine evaluates a fraction of the pairs (``info["fraction_evaluated"]``) and keeps
     16 n bytes of state beyond 4 d bytes a pick.
@@ -174,6 +179,8 @@ def select(
             "dtype": frame.dtype,
             "threads": frame.threads,
             "seconds": time.perf_counter() - began,
+            "simd": None,
+            "fraction_evaluated": 1.0,
             **raw.statistics,
         },
     )

@@ -13,7 +13,11 @@ from pathlib import Path
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it over `path` if nothing was raised."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
+    except OSError as error:
+        # Of the file that was asked for, not of the temporary one.
+        raise type(error)(error.errno, error.strerror, str(target)) from None
     os.close(handle)
     partial = Path(name)
     try:

@@ -15,7 +15,7 @@ __version__ = importlib.metadata.version("farpoint")
 def config() -> dict[str, Any]:
     """Return what `show_config` prints."""
     from farpoint._validation import check_threads
-    from farpoint.backends import BACKENDS
+    from farpoint.backends import AUTOMATIC, BACKENDS
 
     backends: dict[str, Any] = {}
     for name, backend in BACKENDS.items():
@@ -28,14 +28,18 @@ def config() -> dict[str, Any]:
         except Exception as error:
             # Shown, not raised: this is where users look when something is broken.
             backends[name] = {"available": False, "reason": f"{type(error).__name__}: {error}"}
-    usable = [name for name in ("cpu", "numba") if backends[name]["available"]]
+    # What select(backend="auto") does: it takes the first that is installed, and raises if that is broken.
+    installed = [name for name in AUTOMATIC if BACKENDS[name].unavailable() is None]
+    auto = installed[0] if installed and backends[installed[0]]["available"] else None
+    blamed = installed[:1] or AUTOMATIC
     return {
         "farpoint": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "threads": check_threads(None),
-        "auto": usable[0] if usable else None,
+        "auto": auto,
+        "auto_reason": None if auto else "; ".join(f"{name}: {backends[name]['reason']}" for name in blamed),
         "backends": backends,
         "optional": {
             module: importlib.util.find_spec(module) is not None
@@ -81,7 +85,7 @@ def format_config(found: dict[str, Any]) -> list[str]:
         f"farpoint {found['farpoint']}  (Python {found['python']}, numpy {found['numpy']}, "
         f"{found['platform']})",
         f"threads   {found['threads']}",
-        f"auto      {found['auto'] or 'nothing: see the reasons below'}",
+        f"auto      {found['auto'] or 'None: ' + found['auto_reason']}",
         "backends",
     ]
     for name, backend in found["backends"].items():

@@ -191,7 +191,8 @@ def _choose_column(pa: Any, schema: Any, wanted: str | None) -> str:
         lists = [
             field.name
             for field in schema
-            if pa.types.is_fixed_size_list(field.type)
+            if isinstance(field.type, pa.FixedShapeTensorType)
+            or pa.types.is_fixed_size_list(field.type)
             or pa.types.is_list(field.type)
             or pa.types.is_large_list(field.type)
         ]

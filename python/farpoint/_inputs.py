@@ -6,13 +6,12 @@ where the layout or the type makes it necessary.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from farpoint.backends import supported
 from farpoint.backends._protocol import Matrix
-
-SUPPORTED_DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8")
 
 # Types that a supported one holds exactly.
 _PROMOTIONS = {
@@ -25,6 +24,10 @@ _PROMOTIONS = {
     "uint64": "float64",
 }
 _EXACT_IN_FLOAT64 = 2**53
+
+# Device types of DLPack: memory that the host reads (its own, and pinned), and names for others.
+_DLPACK_HOST = (1, 3, 11)
+_DLPACK_DEVICES = {2: "cuda", 8: "metal", 10: "rocm", 13: "cuda (managed)", 14: "oneapi"}
 
 
 def as_matrix(source: object, name: str) -> Matrix:
@@ -73,31 +76,58 @@ def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
     if module == "pyarrow" or only_arrow:
         return _from_arrow(source, name)
     if hasattr(source, "__cuda_array_interface__"):
-        raise TypeError(
-            f"{name} is on a CUDA device, which no backend of this version reads; copy it to the host first"
-        )
+        _refuse_device(name, "cuda", "copy it to the host first")
     if hasattr(source, "__dlpack__") and not hasattr(source, "__array__"):
-        return np.asarray(np.from_dlpack(source))
+        return _from_dlpack(source, name)
     try:
         return np.asarray(source)
     except ValueError as error:
         raise ValueError(f"{name} must be rectangular: every row of the same length ({error})") from None
 
 
+def _refuse_device(name: str, device: str, remedy: str) -> NoReturn:
+    raise TypeError(
+        f"{name} is on device {device}; backends of this version read {', '.join(supported('devices'))}; "
+        f"{remedy}"
+    )
+
+
+def _from_dlpack(source: Any, name: str) -> np.ndarray[Any, Any]:
+    """Look at the device first: for other memory than the host's, libraries raise whatever they like."""
+    if hasattr(source, "__dlpack_device__"):
+        kind = int(source.__dlpack_device__()[0])
+        if kind not in _DLPACK_HOST:
+            device = _DLPACK_DEVICES.get(kind, f"type {kind} of DLPack")
+            _refuse_device(name, device, "copy it to the host first")
+    try:
+        return np.asarray(np.from_dlpack(source))
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise TypeError(
+            f"{name} cannot be read through DLPack ({reason}); pass a numpy array, or plain float32 data"
+        ) from error
+
+
 def _from_torch(tensor: Any, name: str) -> np.ndarray[Any, Any]:
     if not hasattr(tensor, "detach"):
         return np.asarray(tensor)
-    if tensor.device.type != "cpu":
-        raise TypeError(
-            f"{name} is on device {tensor.device}, which no backend of this version reads; pass {name}.cpu()"
-        )
-    tensor = tensor.detach()
+    if tensor.device.type not in supported("devices"):
+        _refuse_device(name, str(tensor.device), f"pass {name}.cpu()")
+    dtype = None
     if str(tensor.dtype) == "torch.bfloat16":
-        import torch
-
         # numpy has no bfloat16 of its own: the bits travel as integers.
-        return np.asarray(tensor.view(torch.int16).numpy()).view(_bfloat16(name))
-    return np.asarray(tensor.numpy())
+        dtype = _bfloat16(name)
+    try:
+        # Negative and conjugate views are marks that numpy does not know: they become data.
+        tensor = tensor.detach().resolve_conj().resolve_neg()
+        if dtype is not None:
+            import torch
+
+            return np.asarray(tensor.view(torch.int16).numpy()).view(dtype)
+        return np.asarray(tensor.numpy())
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise TypeError(f"{name} is a tensor that numpy cannot read ({reason}); pass a dense one") from error
 
 
 def _bfloat16(name: str) -> np.dtype[Any]:
@@ -116,6 +146,8 @@ def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
         raise TypeError(f'{name} is Arrow data, which needs pyarrow: pip install "farpoint[io]"') from None
     if isinstance(source, (pa.Table, pa.RecordBatch)):
         raise TypeError(f"{name} is a table; pass the column that holds the embeddings")
+    if isinstance(source, pa.Tensor):
+        return np.asarray(source.to_numpy())
     if isinstance(source, pa.ChunkedArray):
         array = source.combine_chunks()
     elif isinstance(source, pa.Array):
@@ -126,6 +158,11 @@ def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
         array = pa.chunked_array(source).combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # zero chunks
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if isinstance(array.type, pa.FixedShapeTensorType):
+        if len(array.type.shape) != 1:
+            shape = (len(array), *array.type.shape)
+            raise ValueError(f"{name} must be 2-D (rows, columns); it has shape {shape}")
+        array = array.storage
     kind = array.type
     if array.null_count:
         raise ValueError(f"{name} has {array.null_count} null rows; drop or fill them first")
@@ -137,7 +174,9 @@ def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
             raise ValueError(f"{name} has lists of different lengths ({min(lengths)} to {max(lengths)})")
         width = lengths[0] if lengths else 0
     else:
-        raise TypeError(f"{name} must be an Arrow array of (fixed-size) lists of numbers, not {kind}")
+        raise TypeError(
+            f"{name} must be an Arrow array of (fixed-size) lists or a tensor of numbers, not {kind}"
+        )
     flat = array.flatten()
     if flat.null_count:
         raise ValueError(f"{name} has {flat.null_count} null elements; drop or fill them first")
@@ -160,11 +199,11 @@ def _check_shape(array: np.ndarray[Any, Any], name: str) -> None:
 
 def _as_supported(array: np.ndarray[Any, Any], name: str) -> Matrix:
     dtype = array.dtype.name
-    if dtype in SUPPORTED_DTYPES:
+    if dtype in supported("dtypes"):
         return array
     target = _PROMOTIONS.get(dtype)
     if target is None:
-        raise TypeError(f"{name} has dtype {array.dtype}; supported are {', '.join(SUPPORTED_DTYPES)}")
+        raise TypeError(f"{name} has dtype {array.dtype}; supported are {', '.join(supported('dtypes'))}")
     if dtype in ("int64", "uint64"):
         low, high = int(array.min()), int(array.max())
         if max(-low, high) > _EXACT_IN_FLOAT64:

@@ -71,8 +71,9 @@ class Metric:
     largest_spread: Callable[[float], float]  # of two points within a covering radius of one centre
 
     def distances(self, values: npt.ArrayLike, unit: Unit) -> FloatArray:
-        """Distances of an array of stored values."""
-        return self.from_values(np.asarray(values, dtype=np.float64), unit)
+        """Distances of an array of stored values; infinite where float64 does not hold them."""
+        with np.errstate(over="ignore", under="ignore"):
+            return self.from_values(np.asarray(values, dtype=np.float64), unit)
 
     def distance(self, value: float, unit: Unit) -> float:
         """The distance of one stored value."""
@@ -83,8 +84,8 @@ class Metric:
 
         Engines compare values; a comparison with this one decides as a comparison of distances would.
         """
-        if distance <= 0:
-            return 0.0
+        if distance <= 0 or math.isinf(distance):
+            return max(distance, 0.0)
         try:
             if self.kind == "cosine":
                 guess = distance

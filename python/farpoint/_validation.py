@@ -21,7 +21,8 @@ from farpoint.backends._protocol import Backend, Frame, IndexArray, Matrix
 # from float64's ends; beyond, a power of two is taken out first.
 _SAFE_EXPONENT = 300
 _SAFE_ROW_EXPONENT = 200
-_SCAN_ROWS = 65536
+# Elements that are looked at in float64 at a time, where the compiled scan is not used.
+_SCAN_ELEMENTS = 1 << 18
 # Squared distances are scaled to stay below 2**127, just inside float32.
 _FLOAT32_EXPONENT = 127
 
@@ -83,7 +84,7 @@ def prepare(
     thread_count = check_threads(threads)
     if backend != "auto":
         # An unknown or unusable backend is refused before any data is read.
-        choose_backend(backend, metric, "float32")
+        choose_backend(backend, metric)
     matrices = [as_matrix(source, name) for source, name in sources]
     names = [name for _, name in sources]
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
@@ -96,7 +97,7 @@ def prepare(
     chosen_backend = choose_backend(backend, metric, dtype)
 
     # One matrix passed twice is scanned once.
-    scans = {id(matrix): _scan(matrix, thread_count) for matrix in matrices}
+    scans = {id(matrix): _scan(matrix, thread_count, chosen_backend) for matrix in matrices}
     for matrix, name in zip(matrices, names, strict=True):
         bad_row, zero_row, _, _ = scans[id(matrix)]
         if bad_row >= 0:
@@ -176,13 +177,17 @@ def _common_dtype(matrices: list[Matrix], names: list[str], convert_to_first: bo
     return converted
 
 
-def _scan(matrix: Matrix, threads: int) -> tuple[int, int, float, float]:
-    """(First row with NaN or infinity or -1, first zero row or -1, largest, smallest row maximum)."""
-    if cpu.BACKEND.unavailable() is None:
+def _scan(matrix: Matrix, threads: int, backend: Backend) -> tuple[int, int, float, float]:
+    """(First row with NaN or infinity or -1, first zero row or -1, largest, smallest row maximum).
+
+    The extension scans for its own backend only: the others work whatever state it is in.
+    """
+    if backend is cpu.BACKEND:
         return cpu.scan(matrix, threads)
     bad, zero, largest, smallest = -1, -1, 0.0, math.inf
-    for start in range(0, len(matrix), _SCAN_ROWS):
-        block = matrix[start : start + _SCAN_ROWS].astype(np.float64)
+    step = max(1, _SCAN_ELEMENTS // matrix.shape[1])
+    for start in range(0, len(matrix), step):
+        block = matrix[start : start + step].astype(np.float64)
         maxima = np.abs(block).max(axis=1)
         finite = np.isfinite(maxima)
         if bad < 0 and not finite.all():
@@ -219,6 +224,8 @@ def check_count(k: object, n: int, free: int, min_distance: float | None) -> int
             raise ValueError(
                 f"a float k is a fraction of the rows, in (0, 1], not {fraction}; for a count pass an int"
             )
+        if free == 0:
+            raise ValueError(f"k = {fraction} of the {n} rows is at least one, and selected leaves none")
         return min(max(1, round(fraction * n)), free)
     count = _integer(k, "k")
     if count < 1:
@@ -233,7 +240,10 @@ def check_min_distance(min_distance: object) -> float | None:
     """Return a distance, or None."""
     if min_distance is None:
         return None
-    distance = _real(min_distance, "min_distance")
+    try:
+        distance = _real(min_distance, "min_distance")
+    except OverflowError:
+        raise ValueError("min_distance must be a number that float64 holds; the largest is 1.8e308") from None
     if math.isnan(distance) or distance < 0:
         raise ValueError(f"min_distance must be at least 0, not {distance}")
     return distance

@@ -44,7 +44,9 @@ class Selection:
     distances : (n,) float64 array or None
         With ``assign=True``: distance to what `labels` names.
     info : dict
-        Backend, SIMD level, threads, seconds, share of the pairs evaluated, version.
+        For every backend ``backend``, ``simd`` (None where there is no choice), ``threads``, ``seconds``,
+        ``fraction_evaluated`` (share of the pairs that were looked at), ``n``, ``d``, ``dtype``,
+        ``version``; and what else the backend counts.
 
     Examples
     --------
@@ -64,9 +66,18 @@ class Selection:
     info: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for array in (self.indices, self.radii, self.labels, self.distances):
+        for name in ("indices", "radii", "labels", "distances"):
+            array = getattr(self, name)
             if array is not None:
-                array.flags.writeable = False
+                # A view: what the caller holds stays as writeable as it was.
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and pickles bring arrays that can be written to.
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def h_min(self) -> float:
@@ -172,16 +183,21 @@ class Selection:
             raise ValueError("radii are not non-increasing distances")
         if (indices < 0).any() or len(np.unique(indices)) != len(indices):
             raise ValueError("indices are not distinct rows")
+        covering_radius = float(arrays["covering_radius"])
+        if not covering_radius >= 0 or (radii < covering_radius).any():
+            raise ValueError("covering_radius is not a distance, or larger than a radius")
         info = json.loads(str(arrays["info"]))
         if not isinstance(info, dict):
             raise ValueError("info is not a dictionary")
+        labels, distances = arrays.get("labels"), arrays.get("distances")
+        _check_assignment(labels, distances, len(indices))
         return cls(
             indices=indices,
             radii=radii,
-            covering_radius=float(arrays["covering_radius"]),
+            covering_radius=covering_radius,
             metric=metric,
-            labels=arrays.get("labels"),
-            distances=arrays.get("distances"),
+            labels=labels,
+            distances=distances,
             info=info,
         )
 
@@ -218,3 +234,19 @@ class Selection:
             f"Selection(k={len(self)}, metric={self.metric!r}, h_min={self.h_min:.6g}, "
             f"covering_radius={self.covering_radius:.6g}, upper_bound={self.upper_bound:.6g})"
         )
+
+
+def _check_assignment(
+    labels: npt.NDArray[Any] | None, distances: npt.NDArray[Any] | None, picks: int
+) -> None:
+    """Check what a file says of each row's nearest pick."""
+    if labels is None and distances is None:
+        return
+    if labels is None or distances is None or labels.ndim != 1 or labels.shape != distances.shape:
+        raise ValueError("labels and distances differ in shape")
+    if labels.dtype != np.int64 or distances.dtype != np.float64:
+        raise ValueError("labels and distances have the wrong dtype")
+    if (labels < -1).any() or (labels >= picks).any():
+        raise ValueError("labels are not positions in indices")
+    if not (distances >= 0).all():
+        raise ValueError("distances are not distances")

@@ -11,47 +11,58 @@ from farpoint.backends.reference import BACKEND as _REFERENCE
 
 # In the order in which "auto" prefers them; "auto" never takes the reference.
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (_CPU, _NUMBA, _REFERENCE)}
-_AUTOMATIC = ("cpu", "numba")
+AUTOMATIC = ("cpu", "numba")
 
 
-def choose_backend(name: str, metric: str, dtype: str) -> Backend:
+def supported(feature: str) -> list[str]:
+    """Return all that any backend supports of "metrics", "dtypes" or "devices", sorted."""
+    return sorted(set().union(*(getattr(backend.capabilities, feature) for backend in BACKENDS.values())))
+
+
+def choose_backend(name: str, metric: str, dtype: str | None = None, device: str = "cpu") -> Backend:
     """Return the backend called `name`, or the best one there is for "auto".
 
-    A backend that was named is returned or refused with the reason, never replaced.
+    Without `dtype` the element type does not matter yet. A backend that was named is returned or refused with
+    the reason, never replaced.
 
     Raises
     ------
     ValueError
-        No backend has that name, or it does not support the metric or the element type.
+        No backend has that name, or it does not support the metric, the element type or the device.
     RuntimeError
         It is known but cannot be used here.
     """
+    if not isinstance(name, str) or name not in ("auto", *BACKENDS):
+        known = ", ".join(repr(n) for n in ("auto", *BACKENDS))
+        raise ValueError(f"unknown backend {name!r}; the known ones are {known}")
     if name == "auto":
         reasons = []
-        for candidate in (BACKENDS[n] for n in _AUTOMATIC):
-            reason = candidate.unavailable()
+        for candidate in (BACKENDS[n] for n in AUTOMATIC):
+            reason = candidate.unavailable() or _unsupported(candidate, metric, dtype, device)
             if reason is None:
                 return candidate
             reasons.append(f"{candidate.name}: {reason}")
         raise RuntimeError("no fast backend can be used here. " + "; ".join(reasons))
-    if not isinstance(name, str) or name not in BACKENDS:
-        known = ", ".join(repr(n) for n in ("auto", *BACKENDS))
-        raise ValueError(f"unknown backend {name!r}; the known ones are {known}")
     backend = BACKENDS[name]
     reason = backend.unavailable()
     if reason is not None:
         raise RuntimeError(f"backend {name!r} cannot be used here: {reason}")
-    if metric not in backend.capabilities.metrics:
-        raise ValueError(
-            f"backend {name!r} does not support metric {metric!r}; it supports "
-            f"{', '.join(sorted(backend.capabilities.metrics))}"
-        )
-    if dtype not in backend.capabilities.dtypes:
-        raise ValueError(
-            f"backend {name!r} does not support dtype {dtype}; it supports "
-            f"{', '.join(sorted(backend.capabilities.dtypes))}"
-        )
+    reason = _unsupported(backend, metric, dtype, device)
+    if reason is not None:
+        raise ValueError(f"backend {name!r} {reason}")
     return backend
+
+
+def _unsupported(backend: Backend, metric: str, dtype: str | None, device: str) -> str | None:
+    can = backend.capabilities
+    for kind, wanted, there in (
+        ("metric", metric, can.metrics),
+        ("dtype", dtype, can.dtypes),
+        ("device", device, can.devices),
+    ):
+        if wanted is not None and wanted not in there:
+            return f"does not support {kind} {wanted!r}; it supports {', '.join(sorted(there))}"
+    return None
 
 
 def warn_if_pure_python() -> None:

@@ -66,6 +66,7 @@ class RawSelection:
     next_value: float
     labels: IndexArray | None = None
     label_values: ValueArray | None = None
+    # For Selection.info: "simd" and "fraction_evaluated" where the backend has them, and what else it counts.
     statistics: dict[str, Any] = field(default_factory=dict)
 
 

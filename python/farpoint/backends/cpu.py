@@ -21,6 +21,8 @@ from farpoint.backends._protocol import (
 )
 
 SIMD_VARIABLE = "FARPOINT_SIMD"
+# For tests: small problems go through every stage of the engine (csrc/core/tuning.h, kEagerSchedule).
+EAGER_VARIABLE = "FARPOINT_TEST_EAGER"
 
 
 @cache
@@ -38,6 +40,10 @@ def _extension() -> Any:
 def simd_level() -> str:
     """Return the SIMD level that calls use now; ValueError if the environment asks for another."""
     return str(_extension().simd_level(os.environ.get(SIMD_VARIABLE, "")))
+
+
+def _eager() -> bool:
+    return bool(os.environ.get(EAGER_VARIABLE))
 
 
 def _raw(matrix: Matrix) -> Matrix:
@@ -67,7 +73,7 @@ class CpuBackend:
         return (
             "farpoint was installed without its compiled extension (no C++20 compiler was found, or "
             "the compilation failed); reinstall with a compiler: "
-            "pip install --no-binary farpoint --force-reinstall farpoint"
+            "pip install --no-cache-dir --no-binary farpoint --force-reinstall farpoint"
         )
 
     def describe(self) -> dict[str, Any]:
@@ -92,9 +98,12 @@ class CpuBackend:
             assign=problem.assign,
             progress=problem.progress,
             simd=simd,
+            eager=_eager(),
             **_frame_arguments(problem.frame),
         )
-        pairs = max(1, len(problem.points) * max(1, len(raw["indices"])))
+        anchors = 0 if problem.anchors is None else len(problem.anchors)
+        seen = len(raw["indices"]) + len(problem.selected) + anchors
+        pairs = max(1, len(problem.points) * seen)
         return RawSelection(
             indices=raw["indices"],
             values=raw["values"],
@@ -105,10 +114,14 @@ class CpuBackend:
                 "simd": simd,
                 "levels": raw["levels"],
                 "pairs_screened": raw["pairs_screened"],
+                "pairs_looked_up": raw["pairs_looked_up"],
+                "pairs_confirmed": raw["pairs_confirmed"],
                 "pairs_refined": raw["pairs_refined"],
-                "fraction_evaluated": raw["pairs_screened"] / pairs,
+                "pairs_improved": raw["pairs_improved"],
+                "fraction_evaluated": min(1.0, raw["pairs_screened"] / pairs),
                 "seconds_by_phase": {
-                    phase: raw[f"seconds_{phase}"] for phase in ("seed", "catch_up", "pick", "assign")
+                    phase: raw[f"seconds_{phase}"]
+                    for phase in ("seed", "certify", "catch_up", "pick", "assign")
                 },
             },
         )
@@ -119,6 +132,7 @@ class CpuBackend:
             x=_raw(problem.x),
             y=_raw(problem.y),
             simd=simd_level(),
+            eager=_eager(),
             **_frame_arguments(problem.frame),
         )
         return values, indices
@@ -126,7 +140,7 @@ class CpuBackend:
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
         value, i, j = _extension().closest_pair(
-            x=_raw(problem.x), simd=simd_level(), **_frame_arguments(problem.frame)
+            x=_raw(problem.x), simd=simd_level(), eager=_eager(), **_frame_arguments(problem.frame)
         )
         return value, i, j
 

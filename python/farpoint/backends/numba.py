@@ -31,10 +31,16 @@ from farpoint.backends._protocol import (
 
 # Rows of a block of the matrix product: the product and its comparison stay in the caches.
 _BLOCK_ROWS = 2048
+# Multiply-adds of a task, where rows are long or every pair is refined: Ctrl-C waits for the tasks that have
+# begun. Some tens of milliseconds each.
+_PRODUCT_WORK = 1 << 31
+_REFINE_WORK = 1 << 25
 # Rows of y that meet the blocks of x at a time.
 _CHUNK_ROWS = 2048
 # More candidates: longer batches, costlier picks.
 _CANDIDATES = 1024
+# Rows of a task of pairwise distances.
+_PAIRWISE_ROWS = 64
 # Picks between two looks at signals and progress.
 _PICKS_PER_CALL = 64
 _CENTRE_SAMPLE = 4096
@@ -63,6 +69,11 @@ def _one_blas_thread() -> AbstractContextManager[Any]:
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def _product_rows(columns: int) -> int:
+    """Rows of a block that meets _CHUNK_ROWS others, for rows of so many columns."""
+    return max(64, min(_BLOCK_ROWS, _PRODUCT_WORK // (_CHUNK_ROWS * columns)))
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,7 @@ class _Workspace:
             )
 
         with _one_blas_thread():
-            for _ in self.team.map(lower_block, _blocks(len(own.rows), _BLOCK_ROWS)):
+            for _ in self.team.map(lower_block, _blocks(len(own.rows), _product_rows(own.rows.shape[1]))):
                 pass
 
 
@@ -234,38 +245,38 @@ class NumbaBackend:
         """Nearest row above each of `rows`, if nearer than `values`."""
         screen, side = workspace.screen, workspace.side
         packed = screen.pack(side, rows)
-        columns = list(_blocks(len(side.rows), _CHUNK_ROWS))
-
-        def lower(part: slice) -> None:
-            local = slice(part.start, part.stop)
-            own = slice(rows.start + local.start, rows.start + local.stop)
-            for chunk in columns:
-                if chunk.stop <= own.start + 1:
-                    continue
-                other = screen.pack(side, chunk)
-                workspace.kernels.lower_pairs(
-                    packed.rows[local] @ other.rows.T,
-                    side.rows,
-                    side.self_dots,
-                    packed.norms[local],
-                    other.norms,
-                    own.start,
-                    chunk.start,
-                    values[local],
-                    labels[local],
-                    screen.usable,
-                    screen.shrink,
-                    screen.absolute,
-                    screen.to_packed,
-                    screen.cosine,
-                    workspace.frame.scale,
-                    workspace.frame.stored is np.float64,
-                )
+        share = -(-len(values) // workspace.frame.threads)
+        share = max(1, min(share, _product_rows(side.rows.shape[1])))
 
         with _one_blas_thread():
-            share = max(1, -(-len(values) // workspace.frame.threads))
-            for _ in workspace.team.map(lower, _blocks(len(values), share)):
-                pass
+            # One chunk after another, so that the lowest of equally near rows is met first.
+            for chunk in _blocks(len(side.rows), _CHUNK_ROWS):
+                if chunk.stop <= rows.start + 1:
+                    continue
+                other = screen.pack(side, chunk)
+
+                def lower(local: slice, chunk: slice = chunk, other: _Packed = other) -> None:
+                    workspace.kernels.lower_pairs(
+                        packed.rows[local] @ other.rows.T,
+                        side.rows,
+                        side.self_dots,
+                        packed.norms[local],
+                        other.norms,
+                        rows.start + local.start,
+                        chunk.start,
+                        values[local],
+                        labels[local],
+                        screen.usable,
+                        screen.shrink,
+                        screen.absolute,
+                        screen.to_packed,
+                        screen.cosine,
+                        workspace.frame.scale,
+                        workspace.frame.stored is np.float64,
+                    )
+
+                for _ in workspace.team.map(lower, _blocks(len(values), share)):
+                    pass
 
     def pairwise(self, problem: PairProblem) -> ValueArray:
         """All values."""
@@ -275,13 +286,18 @@ class NumbaBackend:
         x = np.ascontiguousarray(problem.x, dtype=frame.stored)
         y = np.ascontiguousarray(problem.y, dtype=frame.stored)
         cosine = frame.kind == "cosine"
+        columns = max(1, _REFINE_WORK // (_PAIRWISE_ROWS * x.shape[1]))
 
-        def fill(rows: slice) -> None:
-            kernels.pairwise(x[rows], y, out[rows], cosine, frame.scale, frame.stored is np.float64)
+        def fill(block: tuple[slice, slice]) -> None:
+            rows, others = block
+            kernels.pairwise(
+                x[rows], y[others], out[rows, others], cosine, frame.scale, frame.stored is np.float64
+            )
 
         with ThreadPoolExecutor(frame.threads) as team:
-            for _ in team.map(fill, _blocks(len(x), 64)):
-                pass
+            for others in _blocks(len(y), columns):
+                for _ in team.map(fill, ((rows, others) for rows in _blocks(len(x), _PAIRWISE_ROWS))):
+                    pass
         return out
 
 
@@ -332,7 +348,7 @@ class _Selector:
             next_value=next_value,
             labels=self.labels if problem.assign else None,
             label_values=self.values if problem.assign else None,
-            statistics={"batches": self.batches, "fraction_evaluated": 1.0},
+            statistics={"batches": self.batches},
         )
 
     def _rows(self, rows: IndexArray) -> _Side:
@@ -374,8 +390,9 @@ class _Selector:
         problem, workspace = self.problem, self.workspace
         own = self._rows(candidates)
         values = self.values[candidates]
-        picked_rows = np.empty(_PICKS_PER_CALL, dtype=np.int64)
-        picked_values = np.empty(_PICKS_PER_CALL)
+        picks = max(1, min(_PICKS_PER_CALL, _REFINE_WORK // max(1, own.rows.size)))
+        picked_rows = np.empty(picks, dtype=np.int64)
+        picked_values = np.empty(picks)
         living = candidates.copy()
         while True:
             count, best, reason = workspace.kernels.pick(
@@ -385,7 +402,7 @@ class _Selector:
                 values,
                 threshold[0],
                 threshold[1],
-                min(_PICKS_PER_CALL, problem.k - len(self.indices)),
+                min(picks, problem.k - len(self.indices)),
                 problem.minimum_value,
                 picked_rows,
                 picked_values,

@@ -21,6 +21,8 @@ from farpoint.backends._protocol import (
 )
 
 _ACCUMULATORS = 16
+# Rows that are converted to float64 at a time: the points may be as large as memory.
+_BLOCK_ROWS = 512
 
 
 def _sum16(terms: ValueArray) -> ValueArray:
@@ -36,15 +38,18 @@ def _sum16(terms: ValueArray) -> ValueArray:
 
 def values_to_row(points: Matrix, row: Matrix, frame: Frame) -> ValueArray:
     """Stored values between every row of `points` and one row."""
-    x = points.astype(np.float64, copy=False)
-    y = row.astype(np.float64, copy=False)[None, :]
-    if frame.kind == "cosine":
-        cosine = _sum16(x * y) / np.sqrt(_sum16(x * x) * _sum16(y * y))
-        values = np.maximum(1.0 - cosine, 0.0)
-    else:
-        difference = x - y
-        values = _sum16(difference * difference) * frame.scale
-    return values.astype(frame.stored).astype(np.float64)
+    values = np.empty(len(points))
+    y = row.astype(np.float64)[None, :]
+    for start in range(0, len(points), _BLOCK_ROWS):
+        x = points[start : start + _BLOCK_ROWS].astype(np.float64)
+        if frame.kind == "cosine":
+            cosine = _sum16(x * y) / np.sqrt(_sum16(x * x) * _sum16(y * y))
+            block = np.maximum(1.0 - cosine, 0.0)
+        else:
+            difference = x - y
+            block = _sum16(difference * difference) * frame.scale
+        values[start : start + len(x)] = block.astype(frame.stored)
+    return values
 
 
 class ReferenceBackend:
@@ -66,7 +71,7 @@ class ReferenceBackend:
 
     def select(self, problem: SelectProblem) -> RawSelection:
         """Pick the farthest row, again and again."""
-        points, frame = problem.points.astype(np.float64), problem.frame
+        points, frame = problem.points, problem.frame
         values = np.full(len(points), np.inf)
         labels = np.full(len(points), -1)
         free = np.ones(len(points), dtype=bool)
@@ -79,8 +84,8 @@ class ReferenceBackend:
             labels[nearer] = label
             values[nearer] = new[nearer]
 
-        for row in points[problem.selected]:
-            see(row, -1)
+        for selected in problem.selected:
+            see(points[selected], -1)
         for row in problem.anchors if problem.anchors is not None else ():
             see(row, -1)
 

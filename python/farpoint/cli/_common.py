@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,40 @@ def check_writable(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise ValueError(f"{path} cannot be written: there is no folder {folder}")
+    _try_to_write(folder, path)
+
+
+def check_folder(path: Path) -> None:
+    """Raise before the work is done if `path` cannot be a folder to write to."""
+    existing = path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ValueError(f"{path} cannot be written: {existing.name} is a file; give a folder")
+    _try_to_write(existing, path)
+
+
+def _try_to_write(folder: Path, path: Path) -> None:
+    # Asking for permissions would not do: they say nothing of a file system that is read-only.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def naming(**files: str | None) -> Iterator[None]:
+    """Make errors about an argument of the public functions name the file that it came from."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        for name, file in files.items():
+            if file is not None and re.match(rf"{name}\b", message):
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(file + message[len(name) :]) from error
+        raise
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
     # Imported here: the demo is the only command that reads its data.
     from farpoint import demo
 
+    _common.check_folder(Path(options.output))
     result = demo.run(options.k, Path(options.output))
     if options.json:
         _common.print_json(result.record())

@@ -24,12 +24,13 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Find and print."""
-    pair = farpoint.h_min(
-        load_matrix(options.input, key=options.key, column=options.column),
-        metric=options.metric,
-        backend=options.backend,
-        threads=options.threads,
-    )
+    with _common.naming(X=options.input):
+        pair = farpoint.h_min(
+            load_matrix(options.input, key=options.key, column=options.column),
+            metric=options.metric,
+            backend=options.backend,
+            threads=options.threads,
+        )
     if options.json:
         _common.print_json({"h_min": pair.value, "i": pair.i, "j": pair.j, "metric": options.metric})
     else:

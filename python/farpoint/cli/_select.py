@@ -60,20 +60,21 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
         _common.check_writable(output)
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
-    selection = farpoint.select(
-        load_matrix(options.input, key=options.key, column=options.column),
-        options.k,
-        metric=options.metric,
-        start=options.start,
-        selected=None if options.selected is None else _row_numbers(Path(options.selected)),
-        anchors=None if options.anchors is None else load_matrix(options.anchors),
-        min_distance=options.min_distance,
-        assign=options.assign,
-        backend=options.backend,
-        threads=options.threads,
-        progress=bar,
-        seed=options.seed,
-    )
+    with _common.naming(X=options.input, selected=options.selected, anchors=options.anchors):
+        selection = farpoint.select(
+            load_matrix(options.input, key=options.key, column=options.column),
+            options.k,
+            metric=options.metric,
+            start=options.start,
+            selected=None if options.selected is None else _row_numbers(Path(options.selected)),
+            anchors=None if options.anchors is None else load_matrix(options.anchors),
+            min_distance=options.min_distance,
+            assign=options.assign,
+            backend=options.backend,
+            threads=options.threads,
+            progress=bar,
+            seed=options.seed,
+        )
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
     if options.json:
@@ -106,11 +107,22 @@ def _count(text: str) -> int | float:
     try:
         return int(text)
     except ValueError:
+        pass
+    try:
         return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a count such as 500 or a fraction such as 0.1, not {text!r}"
+        ) from None
 
 
 def _start(text: str) -> int | str:
-    return text if text in ("center", "random") else int(text)
+    if text in ("center", "random"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a row number, center or random, not {text!r}") from None
 
 
 def _row_numbers(path: Path) -> Any:

@@ -1,0 +1,12 @@
+"""One module a section of the benchmark: a name, what it is about, and `run`, which measures and reports."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from sections import clustered, lowdim, memmap, nearest, real, scaling, small
+
+SECTIONS: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (real, clustered, memmap, small, lowdim, nearest, scaling)
+}

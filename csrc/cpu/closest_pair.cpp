@@ -1,0 +1,217 @@
+// The closest pair of a set of rows: every pair i < j against the best so far, shared by all threads.
+//
+// The smaller the best, the coarser the screen that suffices. So large problems first look for a near pair
+// where one is likely, among rows of one cell, and then sweep over all pairs by heads of a few columns.
+
+#include <cmath>
+#include <mutex>
+
+#include "cpu/screen_plan.h"
+#include "cpu/sweep.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+bool comes_before(const ClosestPair& a, const ClosestPair& b) {
+  return a.value < b.value || (a.value == b.value && (a.i < b.i || (a.i == b.i && a.j < b.j)));
+}
+
+class BestPair {
+ public:
+  ClosestPair get() const {
+    const std::scoped_lock lock(mutex_);
+    return best_;
+  }
+  // Returns the best after offering.
+  ClosestPair offer(const ClosestPair& pair) {
+    const std::scoped_lock lock(mutex_);
+    if (comes_before(pair, best_)) {
+      best_ = pair;
+    }
+    return best_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  ClosestPair best_;
+};
+
+// What a pair (i, j > i) must be below to matter when `best` is known. A pair at the very same value matters
+// if it comes earlier. In other rows than the best's an equal value matters below it only; in its own, all
+// later j come later, and earlier ones were met (tiles come by rising j).
+double bound_for_row(Index i, const ClosestPair& best) {
+  return i < best.i ? std::nextafter(best.value * (1 + 0x1p-20), kInfinity) : best.value;
+}
+
+template <class Screen>
+class PairSweep {
+ public:
+  PairSweep(const Points& points, BestPair& shared) : points_(points), shared_(shared) {}
+
+  // Rows [begin, ...) of the block against the rows of the screen (from row `offset`) above them.
+  void run(Screen::Block& block, Index begin, const Screen& screen, Index offset, Control& control,
+           int thread) {
+    ClosestPair best = shared_.get();
+    if (best.value == 0.0 && begin > best.i) {
+      return;  // nothing is below 0
+    }
+    set_bounds(block, best);
+    const Frame& frame = points_.frame();
+    const Index first_tile = std::max<Index>(0, begin + 1 - offset) / screen.tile_picks();
+    for (Index tile = first_tile; tile < screen.tiles(); ++tile) {
+      bool improved = false;
+      for (Index g = 0; g < block.groups(); ++g) {
+        screen_pairs(screen, block, g, tile, [&](Index slot, Index pick) {
+          const Index i = block.row(slot);
+          const Index j = offset + pick;
+          if (j <= i || !screen.confirm(i, bound_for_row(i, best), j)) {
+            return;
+          }
+          const double value =
+              frame.value(points_.row(i), points_.self_dot(i), points_.row(j), points_.self_dot(j));
+          if (value <= best.value) {
+            best = shared_.offer({value, i, j});
+            improved = true;
+          }
+        });
+      }
+      if (improved) {
+        set_bounds(block, best);
+      }
+      if (tile % tuning::kTilesPerCheck == 0) {
+        if (stop_requested(control, thread)) {
+          return;
+        }
+        if (const ClosestPair now = shared_.get(); comes_before(now, best)) {
+          best = now;
+          set_bounds(block, best);
+        }
+      }
+    }
+  }
+
+ private:
+  void set_bounds(Screen::Block& block, const ClosestPair& best) const {
+    for (Index slot = 0; slot < block.groups() * block.lanes(); ++slot) {
+      if (const Index row = block.row(slot); row >= 0) {
+        block.set_value(slot, bound_for_row(row, best));
+      }
+    }
+  }
+
+  const Points& points_;
+  BestPair& shared_;
+};
+
+void sweep_chunks(const Points& points, BestPair& shared, ThreadTeam& team, Control& control) {
+  const Frame& frame = points.frame();
+  const Index groups = groups_in_block(frame.dimension() * static_cast<Index>(sizeof(float)), frame.lanes(),
+                                       points.size(), team.size());
+  ThreadBlocks<FloatBlock> blocks(team.size(), [&] { return FloatBlock(points, groups); });
+  PairSweep<FloatChunk> sweep(points, shared);
+  for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
+    const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
+    const FloatChunk chunk(points, offset, end_row);
+    team.for_each(end_row, blocks.rows(), control, [&](int thread, Index begin, Index end) {
+      sweep.run(blocks.fill(thread, begin, end), begin, chunk, offset, control, thread);
+    });
+  }
+}
+
+// All pairs within each cell.
+void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
+  const Points& points = state.points;
+  const CodedRows& codes = *state.codes;
+  state.cells = std::make_unique<Cells>(codes, points.size(), cells, state.team, state.control);
+  state.control.throw_if_stopped();
+  for (Index i = 0; i < points.size(); ++i) {
+    state.cells->append(i, codes.codes(i), codes.numbers(i));
+  }
+  state.team.for_each(points.size(), tuning::kRowsPerLook, state.control, [&](int, Index begin, Index end) {
+    std::vector<std::int32_t> dots;
+    ClosestPair best = shared.get();
+    for (Index i = begin; i < end; ++i) {
+      const Cells::List& list = state.cells->list(i, 0);
+      const Index first = std::ranges::upper_bound(list.picks, i) - list.picks.begin();
+      const auto count = static_cast<Index>(list.picks.size()) - first;
+      dots.resize(at(count));
+      codes.kernels().dots(codes.codes(i), list.codes.data() + first * codes.padded(), count, codes.padded(),
+                           dots.data());
+      const RowCode& point = codes.numbers(i);
+      const auto bias = [&] {
+        return codes.bound().point_bias(static_cast<double>(point.squared_norm), bound_for_row(i, best));
+      };
+      float now = bias();
+      for (Index b = 0; b < count; ++b) {
+        if (pair_survives(dots[at(b)], point, now, list.numbers[at(first + b)])) {
+          const Index j = list.picks[at(first + b)];
+          best = shared.offer(
+              {points.frame().value(points.row(i), points.self_dot(i), points.row(j), points.self_dot(j)), i,
+               j});
+          now = bias();
+        }
+      }
+    }
+  });
+  state.control.throw_if_stopped();
+  state.cells.reset();
+}
+
+// False when codes would let too much through; what was found so far is in `shared`.
+bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair& shared, ThreadTeam& team,
+                 Control& control) {
+  const tuning::Schedule& schedule = problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
+  const Index n = points.size();
+  SelectState state(points, team, control, false);
+  for (Index i = 0; i < n; ++i) {
+    state.picks.append(points.row(i), points.self_dot(i), i);
+  }
+  state.listed.resize(at(n));
+  std::iota(state.listed.begin(), state.listed.end(), Index{0});
+  add_codes(state);
+  look_in_cells(
+      state, shared,
+      std::clamp<Index>(static_cast<Index>(std::sqrt(static_cast<double>(n))), 1, tuning::kMaxCells));
+  const ClosestPair near = shared.get();
+  if (near.value == 0.0 && near.i == 0) {
+    // Only another j of row 0 could come before it, and the chunked sweep is short.
+    return false;
+  }
+  std::ranges::fill(state.values, near.value);
+  if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
+    return false;
+  }
+  state.head = choose_head(points, state.picks, state.listed, state.values, schedule.head_worth);
+  if (state.head) {
+    state.head->ensure(state.listed, team, control);
+  }
+  const CodeScreen screen(state);
+  const Index groups = groups_in_block(screen.row_bytes(), screen.lanes(), n, team.size());
+  ThreadBlocks<CodeBlock> blocks(team.size(), [&] { return screen.make_block(groups); });
+  PairSweep<CodeScreen> sweep(points, shared);
+  team.for_each(n, blocks.rows(), control, [&](int thread, Index begin, Index end) {
+    sweep.run(blocks.fill(thread, begin, end), begin, screen, 0, control, thread);
+  });
+  return true;
+}
+
+}  // namespace
+
+ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
+  ThreadTeam team(useful_threads(work_of(problem), problem.threads));
+  const Frame frame(problem.x, problem.metric, problem.scale, problem.largest, problem.level);
+  const Points points(problem.x, frame, team, control);
+  control.throw_if_stopped();
+  BestPair shared;
+  if (!worth_coding(problem, frame) || !sweep_codes(problem, points, shared, team, control)) {
+    sweep_chunks(points, shared, team, control);
+  }
+  control.throw_if_stopped();
+  return shared.get();
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,351 @@
+#include "cpu/head.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/hash.h"
+#include "core/tuning.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+struct FloatMatrix {
+  FloatMatrix(Index r, Index c) : rows(r), columns(c), elements(at(r * c)) {}
+  float* row(Index i) { return elements.data() + i * columns; }
+  const float* row(Index i) const { return elements.data() + i * columns; }
+
+  Index rows;
+  Index columns;
+  std::vector<float> elements;
+};
+
+// out(i, j) = a.row(i) . b.row(j), by the kernels of the screen.
+FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b) {
+  const Index length = a.columns;
+  FloatTiles tiles(kernels, length);
+  for (Index i = 0; i < a.rows; ++i) {
+    tiles.append(a.row(i), 0);
+  }
+  FloatMatrix out(a.rows, b.rows);
+  std::vector<float> group(at(length * kernels.lanes));
+  std::vector<float> sums(at(Index{kernels.lanes} * kernels.tile_picks));
+  for (Index j0 = 0; j0 < b.rows; j0 += kernels.lanes) {
+    const Index lanes = std::min<Index>(kernels.lanes, b.rows - j0);
+    std::ranges::fill(group, 0.0F);
+    for (Index l = 0; l < lanes; ++l) {
+      const float* row = b.row(j0 + l);
+      for (Index s = 0; s < length; ++s) {
+        group[at(s * kernels.lanes + l)] = row[s];
+      }
+    }
+    for (Index t = 0; t < tiles.tiles(); ++t) {
+      kernels.product_tile(group.data(), tiles.tile(t), length, sums.data());
+      const Index picks = std::min<Index>(kernels.tile_picks, a.rows - t * kernels.tile_picks);
+      for (Index p = 0; p < picks; ++p) {
+        std::copy_n(sums.begin() + p * kernels.lanes, lanes, out.row(t * kernels.tile_picks + p) + j0);
+      }
+    }
+  }
+  return out;
+}
+
+double dot(const float* x, const float* y, Index count) {
+  constexpr std::size_t kSums = 8;
+  const std::size_t whole = at(count) / kSums * kSums;
+  std::array<double, kSums> sums{};
+  for (std::size_t j = 0; j < whole; j += kSums) {
+    for (std::size_t l = 0; l < kSums; ++l) {
+      sums[l] += static_cast<double>(x[j + l]) * static_cast<double>(y[j + l]);
+    }
+  }
+  for (std::size_t j = whole; j < at(count); ++j) {
+    sums[j - whole] += static_cast<double>(x[j]) * static_cast<double>(y[j]);
+  }
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis.
+void orthonormalise(FloatMatrix& q) {
+  for (Index i = 0; i < q.rows; ++i) {
+    float* row = q.row(i);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const double before = std::sqrt(dot(row, row, q.columns));
+      for (int pass = 0; pass < 2; ++pass) {
+        for (Index k = 0; k < i; ++k) {
+          const float* other = q.row(k);
+          const auto along = static_cast<float>(dot(row, other, q.columns));
+          std::transform(row, row + q.columns, other, row,
+                         [along](float x, float y) { return x - along * y; });
+        }
+        const double norm = std::sqrt(dot(row, row, q.columns));
+        const auto inverse = static_cast<float>(norm > 0 ? 1.0 / norm : 0.0);
+        std::transform(row, row + q.columns, row, [inverse](float x) { return x * inverse; });
+        if (pass == 0 && norm > 1e-4 * before) {
+          attempt = 1;  // nothing was lost; the second pass polishes
+        }
+      }
+      if (attempt == 0) {
+        std::fill_n(row, q.columns, 0.0F);
+        row[i] = 1.0F;
+      }
+    }
+  }
+}
+
+// An upper bound of the spectral norm of Q Q^T - 1: its Frobenius norm.
+double distance_from_orthonormal(const Basis& q, Index rows) {
+  double sum = 0;
+  for (Index i = 0; i < rows; ++i) {
+    for (Index k = 0; k <= i; ++k) {
+      const double error = dot(q.row(i), q.row(k), q.columns) - (i == k ? 1.0 : 0.0);
+      sum += error * error * (i == k ? 1.0 : 2.0);
+    }
+  }
+  return std::sqrt(sum) * (1.0 + 0x1p-20) + 0x1p-40;
+}
+
+// The sample's rows, evenly spread.
+Index sampled_row(Index s, Index sample, Index rows) {
+  return std::min(static_cast<Index>((static_cast<double>(s) + unit_hash(s)) * static_cast<double>(rows) /
+                                     static_cast<double>(sample)),
+                  rows - 1);
+}
+
+float round_up(double x) {
+  return static_cast<float>(x * (1.0 + 0x1p-20) + 0x1p-140);
+}
+
+}  // namespace
+
+Basis find_basis(const Points& points, Index rows) {
+  const Frame& frame = points.frame();
+  const Index d = frame.dimension();
+  const Index sample = std::min(points.size(), std::max(tuning::kBasisSample, 4 * d));
+  // One column of the sample a row, so that the covariance is a product of rows.
+  FloatMatrix columns(d, sample);
+  FloatMatrix basis(rows, d);
+  std::vector<float> packed(at(d));
+  for (Index s = 0; s < sample; ++s) {
+    const Index i = sampled_row(s, sample, points.size());
+    frame.pack_row(points.row(i), points.self_dot(i), packed.data());
+    for (Index j = 0; j < d; ++j) {
+      columns.row(j)[s] = packed[at(j)];
+    }
+    if (s < rows) {
+      std::ranges::copy(packed, basis.row(s));
+    }
+  }
+  const FloatMatrix covariance = products(frame.screen(), columns, columns);
+  for (int round = 0; round < tuning::kBasisRounds; ++round) {
+    // The covariance is symmetric: its rows are its columns.
+    basis = products(frame.screen(), basis, covariance);
+    orthonormalise(basis);
+  }
+  return {rows, d, std::move(basis.elements)};
+}
+
+struct Head::Workspace {
+  Workspace(const Frame& frame, Index columns)
+      : panel(at(frame.group_floats())),
+        sums(at(Index{frame.lanes()} * frame.tile_picks())),
+        rotated(at(frame.lanes() * columns)),
+        norms(at(frame.lanes())) {}
+
+  std::vector<float> panel;
+  std::vector<float> scratch;
+  std::vector<float> sums;
+  std::vector<float> rotated;
+  std::vector<double> norms;
+};
+
+Head::Head(const Points& points, const Basis& basis, Index columns)
+    : points_(&points),
+      basis_(points.frame().screen(), basis.columns),
+      basis_error_(distance_from_orthonormal(basis, columns)),
+      rows_(points.frame().code(), columns, points.frame().code_bound(basis_error_)),
+      tiles_(padded_columns(columns)) {
+  for (Index i = 0; i < columns; ++i) {
+    basis_.append(basis.row(i), 0);
+  }
+  // Each coordinate errs by at most gamma |Q_i| |x'| (Higham, section 3.1), all of them by gamma |Q|_F |x'|.
+  const double du = static_cast<double>(basis.columns) * 0x1p-24;
+  rotation_error_ = du / (1.0 - du) * std::sqrt(static_cast<double>(columns) * (1.0 + basis_error_));
+  rows_.map_rows(points.size());
+}
+
+void Head::code_group(std::span<const Item> items, Workspace& workspace) const {
+  const Frame& frame = points_->frame();
+  const Index lanes = frame.lanes();
+  const Index tile_picks = frame.tile_picks();
+  std::array<const std::byte*, kMaxLanes> rows{};
+  std::array<double, kMaxLanes> self_dots{};
+  for (std::size_t l = 0; l < items.size(); ++l) {
+    rows[l] = items[l].row;
+    self_dots[l] = items[l].self_dot;
+  }
+  frame.pack_group(std::span(rows).first(items.size()), std::span(self_dots).first(items.size()),
+                   workspace.panel.data(), workspace.scratch, workspace.norms.data());
+  for (Index t = 0; t < basis_.tiles(); ++t) {
+    frame.screen().product_tile(workspace.panel.data(), basis_.tile(t), frame.dimension(),
+                                workspace.sums.data());
+    for (Index p = 0; p < std::min(tile_picks, columns() - t * tile_picks); ++p) {
+      for (Index l = 0; l < static_cast<Index>(items.size()); ++l) {
+        workspace.rotated[at(l * columns() + t * tile_picks + p)] = workspace.sums[at(p * lanes + l)];
+      }
+    }
+  }
+  for (std::size_t l = 0; l < items.size(); ++l) {
+    const float* head = workspace.rotated.data() + static_cast<Index>(l) * columns();
+    RowCode& numbers = *items[l].numbers;
+    frame.code().encode(head, columns(), rows_.padded(), items[l].codes, &numbers);
+    const double squared_norm = workspace.norms[l];
+    const double error = rotation_error_ * std::sqrt(squared_norm) + 0x1p-126;
+    const double head_norm = std::max(0.0, std::sqrt(dot(head, head, columns())) * (1.0 - 0x1p-40) - error);
+    const double tail = squared_norm * (1.0 + 0x1p-40) - (1.0 - basis_error_) * head_norm * head_norm;
+    numbers.residual = round_up(static_cast<double>(numbers.residual) + error);
+    numbers.tail = round_up(std::sqrt(std::max(tail, 0.0)));
+    numbers.squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
+  }
+}
+
+void Head::code_items(std::span<const Item> items, ThreadTeam& team, Control& control) const {
+  const Index lanes = points_->frame().lanes();
+  constexpr Index kGroups = 8;
+  team.for_each(static_cast<Index>(items.size()), lanes * kGroups, control, [&](int, Index begin, Index end) {
+    Workspace workspace(points_->frame(), columns());
+    for (Index first = begin; first < end; first += lanes) {
+      code_group(items.subspan(at(first), at(std::min(lanes, end - first))), workspace);
+    }
+  });
+  control.throw_if_stopped();
+}
+
+void Head::ensure(std::span<const Index> rows, ThreadTeam& team, Control& control) {
+  std::vector<Index> missing;
+  std::ranges::copy_if(rows, std::back_inserter(missing), [&](Index i) { return !rows_.has(i); });
+  const Index first = rows_.size();
+  rows_.grow(static_cast<Index>(missing.size()));
+  std::vector<Item> items;
+  items.reserve(missing.size());
+  for (const Index i : missing) {
+    const Index entry = first + static_cast<Index>(items.size());
+    items.push_back(
+        {points_->row(i), points_->self_dot(i), rows_.entry_codes(entry), &rows_.entry_numbers(entry)});
+  }
+  code_items(items, team, control);
+  for (std::size_t m = 0; m < missing.size(); ++m) {
+    rows_.map(missing[m], first + static_cast<Index>(m));
+  }
+}
+
+void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& control) {
+  // In parts, so that what is coded here and not in rows_ takes little room.
+  constexpr Index kPart = 4096;
+  while (tiles_.size() < picks.size()) {
+    const Index begin = tiles_.size();
+    const Index end = std::min(begin + kPart, picks.size());
+    const auto known = [&](Index p) { return picks.source(p) >= 0 && rows_.has(picks.source(p)); };
+    std::vector<Index> missing;
+    for (Index p = begin; p < end; ++p) {
+      if (!known(p)) {
+        missing.push_back(p);
+      }
+    }
+    std::vector<std::int8_t> codes(missing.size() * at(rows_.padded()));
+    std::vector<RowCode> numbers(missing.size());
+    std::vector<Item> items;
+    items.reserve(missing.size());
+    for (std::size_t m = 0; m < missing.size(); ++m) {
+      items.push_back({picks.row(missing[m]), picks.self_dot(missing[m]),
+                       codes.data() + static_cast<Index>(m) * rows_.padded(), &numbers[m]});
+    }
+    code_items(items, team, control);
+    std::size_t next = 0;
+    for (Index p = begin; p < end; ++p) {
+      if (known(p)) {
+        tiles_.append(rows_.codes(picks.source(p)), pick_code(rows_.numbers(picks.source(p)), rows_.bound()));
+      } else {
+        tiles_.append(items[next].codes, pick_code(*items[next].numbers, rows_.bound()));
+        ++next;
+      }
+    }
+  }
+}
+
+std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
+                                  std::span<const double> values, double worth) {
+  const Frame& frame = points.frame();
+  const Index d = frame.dimension();
+  const Index step = std::min<Index>(kCodeColumns, d / 2);
+  const Index most = step == 0 ? 0 : d / 2 / step * step;
+  if (most == 0 || listed.empty() || picks.size() == 0) {
+    return nullptr;
+  }
+  const Basis basis = find_basis(points, most);
+  FloatMatrix directions(most, d);
+  directions.elements = basis.elements;
+
+  const auto sample = [&](Index count, Index of, auto&& pointer, auto&& self_dot,
+                          std::vector<double>& norms) {
+    FloatMatrix packed(std::min(count, of), d);
+    for (Index s = 0; s < packed.rows; ++s) {
+      const Index i = sampled_row(s, packed.rows, of);
+      norms.push_back(frame.pack_row(pointer(i), self_dot(i), packed.row(s)));
+    }
+    return products(frame.screen(), packed, directions);
+  };
+  std::vector<double> x_norms;
+  std::vector<double> y_norms;
+  const FloatMatrix x = sample(
+      tuning::kHeadSample, static_cast<Index>(listed.size()),
+      [&](Index i) { return points.row(listed[at(i)]); },
+      [&](Index i) { return points.self_dot(listed[at(i)]); }, x_norms);
+  const FloatMatrix y = sample(
+      2 * tuning::kHeadSample, picks.size(), [&](Index i) { return picks.row(i); },
+      [&](Index i) { return picks.self_dot(i); }, y_norms);
+
+  double best_cost = worth * static_cast<double>(d);
+  Index best = 0;
+  FloatMatrix inner(x.rows, y.rows);
+  std::vector<double> x_heads(at(x.rows), 0.0);
+  std::vector<double> y_heads(at(y.rows), 0.0);
+  for (Index h = 0; h < most; h += step) {
+    for (Index i = 0; i < x.rows; ++i) {
+      x_heads[at(i)] += dot(x.row(i) + h, x.row(i) + h, step);
+    }
+    for (Index j = 0; j < y.rows; ++j) {
+      y_heads[at(j)] += dot(y.row(j) + h, y.row(j) + h, step);
+    }
+    Index survivors = 0;
+    for (Index i = 0; i < x.rows; ++i) {
+      const Index row = listed[at(sampled_row(i, x.rows, static_cast<Index>(listed.size())))];
+      const double packed_value = values[at(row)] / frame.bound().value_of_packed(1.0);
+      const double x_tail = std::sqrt(std::max(0.0, x_norms[at(i)] - x_heads[at(i)]));
+      for (Index j = 0; j < y.rows; ++j) {
+        inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, step));
+        const double y_tail = std::sqrt(std::max(0.0, y_norms[at(j)] - y_heads[at(j)]));
+        const double least =
+            x_norms[at(i)] + y_norms[at(j)] - 2.0 * (static_cast<double>(inner.row(i)[j]) + x_tail * y_tail);
+        survivors += least * (1.0 - tuning::kHeadSlack) < packed_value ? 1 : 0;
+      }
+    }
+    const double share = static_cast<double>(survivors) / static_cast<double>(x.rows * y.rows);
+    const double cost = static_cast<double>(h + step) +
+                        share * (tuning::kPairCostColumns + tuning::kPairCost * static_cast<double>(d));
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = h + step;
+    }
+  }
+  if (best == 0) {
+    return nullptr;
+  }
+  return std::make_unique<Head>(points, basis, best);
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,179 @@
+#include "cpu/screen_plan.h"
+
+#include <algorithm>
+
+#include "core/tuning.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+}  // namespace
+
+void ScreenPlan::before_level(SelectState& state) {
+  if (state.codes) {
+    drop_what_lets_too_much_through(state);
+  } else if (worth_coding(state)) {
+    add_codes(state);
+    last_ = state.screened;
+  }
+  if (state.codes) {
+    add_cells(state);
+    add_head(state);
+  }
+}
+
+bool ScreenPlan::worth_coding(const SelectState& state) const {
+  const Frame& frame = state.points.frame();
+  const Index left = state.kept_away + count_ - state.picks.size();
+  const double work = static_cast<double>(state.points.size()) * static_cast<double>(left) *
+                      static_cast<double>(frame.dimension());
+  return state.picks.size() >= trial_at_ && frame.dimension() >= schedule_.min_code_columns &&
+         work >= schedule_.min_code_work && frame.code_bound(0.0).usable() && !state.listed.empty() &&
+         share_in_vain(state) < schedule_.max_in_vain_at_trial;
+}
+
+double share_in_vain(const SelectState& state) {
+  const Points& points = state.points;
+  const Frame& frame = points.frame();
+  const ScreenBound bound = frame.code_bound(0.0);
+  const Index padded = padded_columns(frame.dimension());
+  const auto listed = static_cast<Index>(state.listed.size());
+  const Index rows = std::min(tuning::kTrialRows, listed);
+  const Index picks = std::min(tuning::kTrialPicks, state.picks.size());
+  std::vector<float> packed;
+  std::vector<std::int8_t> pick_codes(at(picks * padded));
+  std::vector<PickCode> pick_numbers(at(picks));
+  const auto pick_at = [&](Index s) { return s * state.picks.size() / picks; };
+  for (Index s = 0; s < picks; ++s) {
+    const Index p = pick_at(s);
+    pick_numbers[at(s)] = pick_code(
+        code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed, pick_codes.data() + s * padded),
+        bound);
+  }
+  std::vector<std::int8_t> codes(at(padded));
+  std::vector<std::int32_t> dots(at(picks));
+  Index in_vain = 0;
+  for (Index r = 0; r < rows; ++r) {
+    const Index i = state.listed[at(r * listed / rows)];
+    const double value = state.values[at(i)];
+    const RowCode numbers = code_row(frame, points.row(i), points.self_dot(i), packed, codes.data());
+    const float bias = bound.point_bias(static_cast<double>(numbers.squared_norm), value);
+    frame.code().dots(codes.data(), pick_codes.data(), picks, padded, dots.data());
+    for (Index s = 0; s < picks; ++s) {
+      if (pair_survives(dots[at(s)], numbers, bias, pick_numbers[at(s)]) &&
+          state.value(i, pick_at(s)) >= value) {
+        ++in_vain;
+      }
+    }
+  }
+  return static_cast<double>(in_vain) / static_cast<double>(rows * picks);
+}
+
+void add_codes(SelectState& state) {
+  const Frame& frame = state.points.frame();
+  state.codes = std::make_unique<CodedRows>(code_all_rows(state.points, state.team, state.control));
+  // Entry p of anchor_codes is entry p of the pick list, so those before an anchor have room too.
+  state.anchor_codes = std::make_unique<CodedRows>(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  CodedRows& anchors = *state.anchor_codes;
+  Index last = state.kept_away - 1;
+  while (last >= 0 && state.picks.source(last) >= 0) {
+    --last;
+  }
+  anchors.grow(last + 1);
+  state.team.for_each(last + 1, tuning::kRowsPerTask, state.control, [&](int, Index begin, Index end) {
+    std::vector<float> packed;
+    for (Index p = begin; p < end; ++p) {
+      if (state.picks.source(p) < 0) {
+        anchors.entry_numbers(p) =
+            code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed, anchors.entry_codes(p));
+      }
+    }
+  });
+  state.control.throw_if_stopped();
+  state.float_tiles.reset();
+}
+
+void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
+  // Cells hold pairs that are near, of which any screen lets many through: they are not judged.
+  const ScreenCounts& now = state.screened;
+  const auto screened = static_cast<double>(now.screened - last_.screened);
+  if (screened < tuning::kPairsToJudge) {
+    return;
+  }
+  const auto confirmed = static_cast<double>(now.confirmed - last_.confirmed);
+  const auto in_vain = static_cast<double>((now.refined - now.improved) - (last_.refined - last_.improved));
+  last_ = now;
+  if (in_vain > tuning::kMaxRefinedShare * screened) {
+    state.cells.reset();
+    state.head.reset();
+    state.code_tiles.reset();
+    state.codes.reset();
+    state.anchor_codes.reset();
+    trial_at_ = 2 * state.picks.size();
+  } else if (state.head && confirmed > tuning::kMaxConfirmedShare * screened) {
+    state.head.reset();
+    heads_wanted_ = false;
+  }
+}
+
+bool ScreenPlan::wants_cells(const SelectState& state) {
+  if (!state.cells) {
+    return false;
+  }
+  if (levels_to_rest_ > 0) {
+    --levels_to_rest_;
+    return false;
+  }
+  return true;
+}
+
+void ScreenPlan::judge_cells(const LookUp& result) {
+  if (result.saved >= tuning::kLookUpCost * result.spent) {
+    rest_ = 0;
+    return;
+  }
+  rest_ = std::min(2 * rest_ + 1, tuning::kLongestRest);
+  levels_to_rest_ = rest_;
+}
+
+void ScreenPlan::add_cells(SelectState& state) const {
+  const Index picks = state.picks.size();
+  const Index left = state.kept_away + count_ - picks;
+  const Index cells =
+      std::min(std::clamp((picks + left) / tuning::kPicksPerCell, tuning::kMinCells, tuning::kMaxCells),
+               state.points.size() / 4);
+  if (state.cells || picks < schedule_.picks_before_cells || cells == 0 || left < cells) {
+    return;
+  }
+  state.cells = std::make_unique<Cells>(*state.codes, state.points.size(), cells, state.team, state.control);
+  state.control.throw_if_stopped();
+}
+
+void ScreenPlan::add_head(SelectState& state) {
+  const Index picks = state.picks.size();
+  const Index left = state.kept_away + count_ - picks;
+  if (!heads_wanted_ || picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) ||
+      left < picks / 4 || state.points.frame().dimension() > tuning::kMaxHeadDimension) {
+    return;
+  }
+  head_at_ = picks;
+  state.head = choose_head(state.points, state.picks, state.listed, state.values, schedule_.head_worth);
+  if (!state.head) {
+    return;
+  }
+  // The rows among the picks at once, on all threads; anchors are coded as they are appended.
+  std::vector<Index> rows;
+  for (Index p = 0; p < picks; ++p) {
+    if (state.picks.source(p) >= 0) {
+      rows.push_back(state.picks.source(p));
+    }
+  }
+  state.head->ensure(rows, state.team, state.control);
+  state.code_tiles.reset();
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,49 @@
+// Which screen a selection uses, decided before each level from what the last one showed. No result
+// depends on it.
+//
+//   float32 screen            at first; small problems, few columns, and data for which codes are too coarse
+//   codes                     once a trial on sampled pairs shows that they let few through in vain (the
+//   first
+//                             picks' distances are those of most pairs, so codes cannot tell them apart)
+//   + cells (cells.h)         once there are enough picks that most points have a near one
+//   + heads (head.h)          once the pick list is long; chosen anew when it has grown by a factor
+#pragma once
+
+#include "core/tuning.h"
+#include "cpu/select.h"
+
+namespace farpoint::cpu {
+
+// Codes all rows and all anchors of the pick list.
+void add_codes(SelectState& state);
+// The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
+double share_in_vain(const SelectState& state);
+
+class ScreenPlan {
+ public:
+  ScreenPlan(Index count, const tuning::Schedule& schedule) : schedule_(schedule), count_(count) {}
+
+  // Called with the rows of the level in state.listed.
+  void before_level(SelectState& state);
+  // Whether to look into cells at this level: where that settles too few rows for what it costs, as in data
+  // without neighbourhoods, it is tried again ever more rarely.
+  bool wants_cells(const SelectState& state);
+  void judge_cells(const LookUp& result);
+
+ private:
+  bool worth_coding(const SelectState& state) const;
+  void drop_what_lets_too_much_through(SelectState& state);
+  void add_cells(SelectState& state) const;
+  void add_head(SelectState& state);
+
+  tuning::Schedule schedule_;
+  Index count_;
+  Index trial_at_ = 0;  // length of the pick list from which a trial of codes is worth it
+  bool heads_wanted_ = true;
+  int levels_to_rest_ = 0;
+  int rest_ = 0;
+  Index head_at_ = 0;  // length of the pick list when heads were chosen
+  ScreenCounts last_;  // when the screen was judged last
+};
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,176 @@
+// The screens that catch-up and the pick loop can use, behind one interface (they are templates over it).
+//
+//   FloatScreen   float32 products of packed rows; survivors go to refinement
+//   CodeScreen    int8 products of coded rows: whole rows, or their heads (head.h), whose survivors are
+//                 tested once more with the codes of the whole row
+//
+// A screen says which pairs can be skipped; it never changes a result.
+#pragma once
+
+#include <bit>
+
+#include "cpu/blocks.h"
+#include "cpu/select.h"
+
+namespace farpoint::cpu {
+
+class FloatScreen {
+ public:
+  using Block = FloatBlock;
+  static constexpr bool kTwoSteps = false;
+
+  // Brings the tiles up to the pick list.
+  explicit FloatScreen(SelectState& state) : state_(&state) {
+    if (!state.float_tiles) {
+      state.float_tiles =
+          std::make_unique<FloatTiles>(state.points.frame().screen(), state.points.frame().dimension());
+    }
+    std::vector<float> packed;
+    for (Index p = state.float_tiles->size(); p < state.picks.size(); ++p) {
+      append_packed(*state.float_tiles, state.points.frame(), state.picks.row(p), state.picks.self_dot(p),
+                    packed);
+    }
+  }
+
+  int tile_picks() const { return state_->points.frame().tile_picks(); }
+  Index tiles() const { return state_->float_tiles->tiles(); }
+  Index row_bytes() const { return state_->points.frame().dimension() * static_cast<Index>(sizeof(float)); }
+  int lanes() const { return state_->points.frame().lanes(); }
+  Block make_block(Index max_groups) const { return {state_->points, max_groups}; }
+
+  bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
+    const FloatTiles& tiles = *state_->float_tiles;
+    return state_->points.frame().screen().screen_tile(block.group(g), tiles.tile(tile),
+                                                       state_->points.frame().dimension(), block.bias(g),
+                                                       tiles.bias(tile), survivors);
+  }
+  // Whether a survivor goes on to refinement; its row's value so far is `value`.
+  static bool confirm(Index /*row*/, double /*value*/, Index /*pick*/) { return true; }
+
+  // One pick against blocks, for the pick loop.
+  class Pick {
+   public:
+    explicit Pick(const FloatScreen& screen)
+        : screen_(&screen), packed_(static_cast<std::size_t>(screen.state_->points.frame().dimension())) {}
+    void load(Index row) {
+      const SelectState& state = *screen_->state_;
+      const double norm =
+          state.points.frame().pack_row(state.points.row(row), state.points.self_dot(row), packed_.data());
+      bias_ = state.points.frame().bound().pick_bias(norm);
+    }
+    std::uint32_t screen(const Block& block, Index g) const {
+      const Frame& frame = screen_->state_->points.frame();
+      return frame.screen().screen_row(block.group(g), packed_.data(), frame.dimension(), block.bias(g),
+                                       bias_);
+    }
+    static bool confirm(Index /*row*/, double /*value*/) { return true; }
+
+   private:
+    const FloatScreen* screen_;
+    std::vector<float> packed_;
+    float bias_ = 0;
+  };
+
+ private:
+  SelectState* state_;
+};
+
+class CodeScreen {
+ public:
+  using Block = CodeBlock;
+  static constexpr bool kTwoSteps = true;
+
+  explicit CodeScreen(SelectState& state)
+      : state_(&state), rows_(state.codes.get()), heads_(state.head != nullptr) {
+    if (heads_) {
+      state.head->append_picks(state.picks, state.team, state.control);
+      rows_ = &state.head->rows();
+      tiles_ = &state.head->tiles();
+      return;
+    }
+    if (!state.code_tiles) {
+      state.code_tiles = std::make_unique<CodeTiles>(state.codes->padded());
+    }
+    for (Index p = state.code_tiles->size(); p < state.picks.size(); ++p) {
+      state.code_tiles->append(state.pick_codes(p), pick_code(state.pick_numbers(p), state.codes->bound()));
+    }
+    tiles_ = state.code_tiles.get();
+  }
+
+  static int tile_picks() { return kCodeTilePicks; }
+  Index tiles() const { return tiles_->tiles(); }
+  Index row_bytes() const { return rows_->padded(); }
+  int lanes() const { return rows_->kernels().lanes; }
+  Block make_block(Index max_groups) const { return {*rows_, max_groups}; }
+
+  bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
+    return rows_->kernels().screen_tile(block.group(g), block.numbers(g), tiles_->tile(tile),
+                                        tiles_->picks(tile), rows_->padded(), survivors);
+  }
+  bool confirm(Index row, double value, Index pick) const {
+    return !heads_ || whole_row(row, value, state_->pick_codes(pick), state_->pick_numbers(pick));
+  }
+
+  class Pick {
+   public:
+    explicit Pick(const CodeScreen& screen) : screen_(&screen) {}
+    void load(Index row) {
+      const CodeScreen& s = *screen_;
+      codes_ = s.rows_->codes(row);
+      pick_ = pick_code(s.rows_->numbers(row), s.rows_->bound());
+      row_ = row;
+    }
+    std::uint32_t screen(const Block& block, Index g) const {
+      const CodedRows& rows = *screen_->rows_;
+      return rows.kernels().screen_row(block.group(g), block.numbers(g), codes_, pick_, rows.padded());
+    }
+    bool confirm(Index row, double value) const {
+      const CodeScreen& s = *screen_;
+      return !s.heads_ ||
+             s.whole_row(row, value, s.state_->codes->codes(row_), s.state_->codes->numbers(row_));
+    }
+
+   private:
+    const CodeScreen* screen_;
+    const std::int8_t* codes_ = nullptr;
+    PickCode pick_;
+    Index row_ = -1;
+  };
+
+ private:
+  bool whole_row(Index row, double value, const std::int8_t* pick_codes, const RowCode& pick) const {
+    const CodedRows& codes = *state_->codes;
+    const RowCode& point = codes.numbers(row);
+    std::int32_t dot = 0;
+    codes.kernels().dots(codes.codes(row), pick_codes, 1, codes.padded(), &dot);
+    return pair_survives(dot, point, codes.bound().point_bias(static_cast<double>(point.squared_norm), value),
+                         pick_code(pick, codes.bound()));
+  }
+
+  SelectState* state_;
+  const CodedRows* rows_;
+  const CodeTiles* tiles_ = nullptr;
+  bool heads_;
+};
+
+// Calls visit(slot, pick) for every pair of a group and a tile that the screen lets through, by rising
+// pick. Slots that lost their point at an earlier pick of the tile are passed over.
+template <class Screen, class Visit>
+void screen_pairs(const Screen& screen, const typename Screen::Block& block, Index g, Index tile,
+                  const Visit& visit) {
+  std::uint32_t survivors[kMaxTilePicks];
+  const int lanes = screen.lanes();
+  const int tile_picks = screen.tile_picks();
+  if (screen.screen(block, g, tile, survivors)) {
+    for (int p = 0; p < tile_picks; ++p) {
+      for (std::uint32_t mask = survivors[p]; mask != 0; mask &= mask - 1) {
+        const Index slot = g * lanes + std::countr_zero(mask);
+        if (block.row(slot) >= 0) {
+          visit(slot, tile * tile_picks + p);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace farpoint::cpu

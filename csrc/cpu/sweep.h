@@ -1,0 +1,89 @@
+// What nearest.cpp and closest_pair.cpp share: rows in consecutive blocks against chunks of float32 tiles.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "core/tuning.h"
+#include "cpu/distances.h"
+#include "cpu/screens.h"
+
+namespace farpoint::cpu {
+
+inline double work_of(const DistanceProblem& problem) {
+  return static_cast<double>(problem.x.rows) * static_cast<double>(problem.y.rows) *
+         static_cast<double>(problem.x.columns);
+}
+
+// Whether coding all rows first pays.
+inline bool worth_coding(const DistanceProblem& problem, const Frame& frame) {
+  const tuning::Schedule& schedule = problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
+  return work_of(problem) >= schedule.min_code_work && frame.dimension() >= schedule.min_code_columns &&
+         frame.code_bound(0.0).usable();
+}
+
+// A screen over rows [begin, end) of a matrix, packed as they are: less memory than packing all of them.
+class FloatChunk {
+ public:
+  using Block = FloatBlock;
+
+  FloatChunk(const Points& y, Index begin, Index end)
+      : frame_(&y.frame()), tiles_(y.frame().screen(), y.frame().dimension()) {
+    std::vector<float> packed;
+    for (Index j = begin; j < end; ++j) {
+      append_packed(tiles_, *frame_, y.row(j), y.self_dot(j), packed);
+    }
+  }
+
+  int tile_picks() const { return frame_->tile_picks(); }
+  int lanes() const { return frame_->lanes(); }
+  Index tiles() const { return tiles_.tiles(); }
+  bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
+    return frame_->screen().screen_tile(block.group(g), tiles_.tile(tile), frame_->dimension(), block.bias(g),
+                                        tiles_.bias(tile), survivors);
+  }
+  static bool confirm(Index /*row*/, double /*value*/, Index /*pick*/) { return true; }
+
+ private:
+  const Frame* frame_;
+  FloatTiles tiles_;
+};
+
+inline Index groups_in_block(Index row_bytes, int lanes, Index rows, int threads) {
+  const Index share = rows / (Index{4} * threads * lanes) + 1;
+  return std::clamp<Index>(std::min(tuning::kBlockBytes / (row_bytes * lanes), share), 1,
+                           tuning::kMaxBlockGroups);
+}
+
+// A block per thread, filled with consecutive rows.
+template <class Block>
+class ThreadBlocks {
+ public:
+  template <class Make>
+  ThreadBlocks(int threads, const Make& make) {
+    for (int t = 0; t < threads; ++t) {
+      blocks_.push_back(make());
+    }
+  }
+
+  Block& fill(int thread, Index begin, Index end) {
+    Block& block = blocks_[static_cast<std::size_t>(thread)];
+    std::vector<Index> rows(static_cast<std::size_t>(end - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    block.clear();
+    block.pack(rows);
+    return block;
+  }
+
+  Index rows() const { return blocks_.front().capacity(); }
+
+ private:
+  std::vector<Block> blocks_;
+};
+
+inline bool stop_requested(Control& control, int thread) {
+  return thread == 0 ? control.poll() : control.stopped();
+}
+
+}  // namespace farpoint::cpu

@@ -1,0 +1,88 @@
+"""A minute of the soak test (tests/soak.py); `make soak` runs ten. `pytest -k "not soak"` leaves it out."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import farpoint
+from tests import soak
+
+SCRIPT = Path(__file__).with_name("soak.py")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=3600,
+        check=False,
+    )
+
+
+def test_soak() -> None:
+    found = run("--seconds", os.environ.get("FARPOINT_SOAK_SECONDS", "60"))
+    print(found.stdout)
+    assert found.returncode == 0, found.stdout
+    assert "no difference" in found.stdout
+
+
+def test_soak_instances_are_reproducible() -> None:
+    for number in range(200):
+        first, second = soak.draw(3, number), soak.draw(3, number)
+        assert first.about == second.about
+        for a, b in zip(first.arguments, second.arguments, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_soak_draws_every_kind_of_everything() -> None:
+    about = "\n".join(soak.draw(0, number).about for number in range(3000))
+    wanted = [kind.__name__ for kind in soak.KINDS] + [dtype.name for dtype in soak.DTYPES]
+    wanted += ["C order", "Fortran", "every other", "larger matrix", "reversed", "unaligned", "swapped"]
+    wanted += [*soak.METRICS, "selected", "anchors", "min_distance", "'assign': True", "center", "random"]
+    wanted += ["select,", "nearest,", "h_min,", "covering_radius,", "pairwise_distances,"]
+    assert [word for word in wanted if word not in about] == []
+
+
+def test_soak_says_what_differs() -> None:
+    X = np.random.default_rng(0).standard_normal((30, 4))
+    right, wrong = farpoint.select(X, 5), farpoint.select(X, 5, start=1)
+    assert soak.difference(right, farpoint.select(X, 5)) == ""
+    assert "indices[0]: " in soak.difference(wrong, right)
+    assert "where the reference has" in soak.difference(ValueError("no"), right)
+    radii = right.radii.copy()
+    radii[3] = np.nextafter(radii[3], 0)
+    nearly = farpoint.Selection(right.indices, radii, right.covering_radius)
+    assert soak.difference(nearly, right).startswith("radii[3]: ")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("farpoint._cpu") is None, reason="no compiled extension")
+def test_soak_fails_with_the_command_that_repeats_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An engine that is wrong once in a while is found, and the instance that it prints shows it again."""
+    from farpoint import _cpu as extension
+
+    right = extension.nearest
+
+    def wrong(**arguments: Any) -> tuple[Any, Any]:
+        values, indices = right(**arguments)
+        if len(indices) > 50:
+            indices[50] += 1
+        return values, indices
+
+    monkeypatch.setattr(extension, "nearest", wrong)
+    coverage = soak.Coverage()
+    number = next(i for i in range(500) if soak.run_instance(1, i, False, coverage))
+    assert soak.again(1, number, False) == 1
+    assert "indices[50]" in capsys.readouterr().out
+    assert soak.command(1, number) == f"python tests/soak.py --seed 1 --instance {number}"
