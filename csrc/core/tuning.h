@@ -114,7 +114,7 @@ inline constexpr int kYields = 200;
 // Buckets of points with few columns. Figures: docs/decisions/0005-low-dimension.md.
 
 // Points of a bucket, at most. More: fewer boxes to visit, more points to look at that a pick cannot
-// reach. Flat from 48 to 128; with 8 columns 48 is 5 % better, with 3 columns 15 % worse.
+// reach. Flat from 64 to 128: with 8 columns 64 is 6 % better, with 3 columns 3 % worse.
 inline constexpr Index kBucketPoints = 96;
 // Candidates that a round should have; a small set has fewer, for every pick looks at all of them. More:
 // fewer rounds, so fewer meetings of threads. 256 to 1024 are flat for one thread.
