@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import Array, Check, Engine
+from tests.conftest import Array, Check, Engine, assert_same
 
 DIMENSIONS = (1, 2, 3, 15, 16, 17, 64, 384, 1000)
 METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -293,6 +293,22 @@ def test_random_instances(check: Check, seed: int) -> None:
         if len(options) == 1:
             options["start"] = int(rng.integers(n))
         check(X, int(rng.integers(1, free + 1)), **options)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "grid", "clusters"])
+@pytest.mark.parametrize("d", [2, 3, 8])
+def test_point_clouds_against_another_engine(engine, kind, d):
+    """Large enough for trees, rounds and threads; Numba's batches know nothing of boxes."""
+    rng = np.random.default_rng(d)
+    n = 20_000
+    X = {
+        "uniform": lambda: rng.uniform(size=(n, d)),
+        "grid": lambda: rng.integers(0, max(2, round(n ** (1 / d))), (n, d)),
+        "clusters": lambda: rng.integers(0, 5, (n, 1)) * 10.0 + rng.standard_normal((n, d)) * 0.01,
+    }[kind]().astype(np.float32)
+    expected = farpoint.select(X, 1000, assign=True, backend="numba")
+    actual = farpoint.select(X, 1000, assign=True, **engine.arguments)
+    assert_same(actual, expected)
 
 
 class TestDistances:

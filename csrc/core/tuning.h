@@ -112,4 +112,30 @@ inline constexpr std::chrono::milliseconds kPollPeriod{50};
 inline constexpr int kSpins = 2000;
 inline constexpr int kYields = 200;
 
+// Buckets of points with few columns. Figures: docs/decisions/0005-low-dimension.md.
+
+// Points of a bucket, at most. More: fewer boxes to visit, more points to look at that a pick cannot
+// reach. Flat from 64 to 128: with 8 columns 64 is 6 % better, with 3 columns 3 % worse.
+inline constexpr Index kBucketPoints = 96;
+// Candidates that a round should have; a small set has fewer, for every pick looks at all of them. More:
+// fewer rounds, so fewer meetings of threads. 256 to 1024 are flat for one thread.
+inline constexpr Index kBucketMaxCandidates = 512;
+inline constexpr Index kBucketMinCandidates = 32;
+inline constexpr Index kBucketRowsPerCandidate = 16;
+// Picks between two removals of candidates that have fallen below the threshold.
+inline constexpr Index kBucketPicksPerCompaction = 16;
+// Picks of a round, at most.
+inline constexpr Index kBucketBatch = 1024;
+// Picks that a box notes before it passes them on; with their count they fill half a cache line. 15: the
+// same.
+inline constexpr Index kBucketPending = 7;
+// The first threshold is this share below the largest value; later ones follow the number of candidates.
+inline constexpr double kBucketFirstGap = 0.01;
+// Trees are what threads share out in a round: more of them balance better, but each has a root to test.
+inline constexpr int kBucketTreesPerThread = 8;
+// (Point, pick) pairs between two looks at the stop flag: half a millisecond.
+inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;
+// Work a matrix element, in multiply-adds as kWorkPerThread counts them: how many threads are of use.
+inline constexpr double kBucketWorkPerElement = 150;
+
 }  // namespace farpoint::tuning

@@ -5,6 +5,7 @@
 
 #include "core/hash.h"
 #include "core/tuning.h"
+#include "cpu/buckets.h"
 #include "cpu/screen_plan.h"
 
 namespace farpoint::cpu {
@@ -213,6 +214,11 @@ void SelectState::take(Index i, Index position, double value) {
 
 SelectResult select(const SelectProblem& problem, Control& control) {
   control.set_progress(0, problem.request.count, kInfinity);
+  // Tests of the levels' own schedule ask for it by name.
+  if (!problem.eager && buckets_suit(problem)) {
+    ThreadTeam team(bucket_threads(problem));
+    return select_by_buckets(problem, team, control);
+  }
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
   const Points points(problem.points, frame, team, control);

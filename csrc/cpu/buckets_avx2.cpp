@@ -1,0 +1,12 @@
+// buckets.inl at the level avx2 (flags: CMakeLists.txt).
+#include <cstddef>
+#include <cstdint>
+
+#include <immintrin.h>
+
+#include "cpu/bucket_kernels.h"
+
+#define FARPOINT_LEVEL avx2
+#define FARPOINT_VECTOR_BYTES 32
+
+#include "cpu/buckets.inl"

@@ -1,0 +1,14 @@
+// buckets.inl at the level baseline (flags: CMakeLists.txt).
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "cpu/bucket_kernels.h"
+
+#define FARPOINT_LEVEL baseline
+#define FARPOINT_VECTOR_BYTES 16
+
+#include "cpu/buckets.inl"
