@@ -3,6 +3,7 @@
 # make lint    formats, static analysis, types, spelling, the stub
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
+# make bench-kernels   the inner loops against what the processor can multiply
 # make format  apply the formats;  make stub  rewrite the extension's type stub
 # make clean   remove what these made
 
@@ -21,7 +22,7 @@ INSTALL = $(PIP) --no-build-isolation --editable
 # Warnings are errors for developers. The demo is for users, whose compilers may warn of more.
 INSTALL_STRICT = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint sanitize soak bench format stub clean
+.PHONY: demo test test-cpp test-python lint sanitize soak bench bench-kernels format stub clean
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -74,6 +75,11 @@ sanitize: $(VENV)/.created
 	  $(BIN)/cmake --build build/sanitize-$${kind%%,*} && \
 	  build/sanitize-$${kind%%,*}/csrc/tests/farpoint_tests || exit 1; \
 	done
+
+bench-kernels: $(VENV)/.created
+	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON
+	$(BIN)/cmake --build build/tests
+	build/tests/csrc/bench/farpoint_kernel_bench
 
 soak: $(VENV)/.test
 	$(BIN)/python tests/soak.py $(SOAK_ARGUMENTS)
