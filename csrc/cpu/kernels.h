@@ -144,6 +144,10 @@ const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace avx512
 
+namespace neondot {
+const CodeKernels& code_kernels();
+}  // namespace neondot
+
 namespace avx512vnni {
 const CodeKernels& code_kernels();
 }  // namespace avx512vnni

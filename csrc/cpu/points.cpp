@@ -30,6 +30,10 @@ double value_to_packed(Metric metric, double scale, double packing_scale) {
 
 KernelSet kernel_set(SimdLevel level) {
   switch (level) {
+#if defined(FARPOINT_ARM_LEVELS)
+    case SimdLevel::neondot:
+      return {&baseline::screen_kernels(), &neondot::code_kernels(), &baseline::refine_kernels()};
+#endif
 #if defined(FARPOINT_X86_LEVELS)
     case SimdLevel::avx512vnni:
       return {&avx512::screen_kernels(), &avx512vnni::code_kernels(), &avx512::refine_kernels()};

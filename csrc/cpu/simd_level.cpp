@@ -5,13 +5,15 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace farpoint::cpu {
 namespace {
 
-constexpr std::array<std::string_view, kSimdLevels> kNames = {"baseline", "avx2", "avxvnni", "avx512",
-                                                              "avx512vnni"};
+constexpr std::array<std::string_view, kSimdLevels> kNames = {"baseline", "neondot", "avx2",
+                                                              "avxvnni",  "avx512",  "avx512vnni"};
 
 #if defined(__x86_64__)
 // Every processor with AVX2 has F16C, but a hypervisor may hide it, and old compilers do not know its
@@ -46,6 +48,19 @@ bool has_avx512() {
 }
 #endif
 
+#if defined(__aarch64__)
+bool has_dot_product() {
+#if defined(__linux__)
+  constexpr unsigned long kDotProductBit = 1UL << 20;  // HWCAP_ASIMDDP
+  return (getauxval(AT_HWCAP) & kDotProductBit) != 0;
+#elif defined(__APPLE__)
+  return true;  // every Apple processor of this architecture
+#else
+  return false;
+#endif
+}
+#endif
+
 }  // namespace
 
 std::string_view simd_level_name(SimdLevel level) {
@@ -62,19 +77,29 @@ std::optional<SimdLevel> parse_simd_level(std::string_view name) {
 }
 
 bool simd_level_compiled(SimdLevel level) {
-#if defined(FARPOINT_X86_LEVELS)
-  static_cast<void>(level);
-  return true;
-#else
-  return level == SimdLevel::baseline;
-#endif
-}
-
-bool simd_level_supported(SimdLevel level) {
-#if defined(__x86_64__)
   switch (level) {
     case SimdLevel::baseline:
       return true;
+    case SimdLevel::neondot:
+#if defined(FARPOINT_ARM_LEVELS)
+      return true;
+#else
+      return false;
+#endif
+    default:
+#if defined(FARPOINT_X86_LEVELS)
+      return true;
+#else
+      return false;
+#endif
+  }
+}
+
+bool simd_level_supported(SimdLevel level) {
+  switch (level) {
+    case SimdLevel::baseline:
+      return true;
+#if defined(__x86_64__)
     case SimdLevel::avx2:
       return has_avx2();
     case SimdLevel::avxvnni:
@@ -83,11 +108,13 @@ bool simd_level_supported(SimdLevel level) {
       return has_avx512();
     case SimdLevel::avx512vnni:
       return has_avx512() && __builtin_cpu_supports("avx512vnni");
-  }
-  return false;
-#else
-  return level == SimdLevel::baseline;
+#elif defined(__aarch64__)
+    case SimdLevel::neondot:
+      return has_dot_product();
 #endif
+    default:
+      return false;
+  }
 }
 
 const std::vector<SimdLevel>& usable_simd_levels() {

@@ -8,11 +8,12 @@
 
 namespace farpoint::cpu {
 
-// In the order in which they are preferred. avxvnni and avx512vnni are avx2 and avx512 with
-// instructions that multiply and add bytes; no processor need have both.
-enum class SimdLevel { baseline, avx2, avxvnni, avx512, avx512vnni };
+// In the order in which they are preferred. avxvnni and avx512vnni are avx2 and avx512 with instructions that
+// multiply and add bytes, and neondot is that of 64-bit Arm, whose baseline has 16-byte vectors; no
+// processor need have all of its family.
+enum class SimdLevel { baseline, neondot, avx2, avxvnni, avx512, avx512vnni };
 
-inline constexpr int kSimdLevels = 5;
+inline constexpr int kSimdLevels = 6;
 
 std::string_view simd_level_name(SimdLevel level);
 std::optional<SimdLevel> parse_simd_level(std::string_view name);
