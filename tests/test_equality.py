@@ -297,7 +297,7 @@ def test_random_instances(check: Check, seed: int) -> None:
 
 @pytest.mark.parametrize("kind", ["uniform", "grid", "clusters"])
 @pytest.mark.parametrize("d", [2, 3, 8])
-def test_point_clouds_against_another_engine(engine, kind, d):
+def test_point_clouds_against_another_engine(engine: Engine, kind: str, d: int) -> None:
     """Large enough for trees, rounds and threads; Numba's batches know nothing of boxes."""
     rng = np.random.default_rng(d)
     n = 20_000
