@@ -301,11 +301,12 @@ def test_point_clouds_against_another_engine(engine: Engine, kind: str, d: int) 
     """Large enough for trees, rounds and threads; Numba's batches know nothing of boxes."""
     rng = np.random.default_rng(d)
     n = 20_000
-    X = {
+    clouds: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
         "uniform": lambda: rng.uniform(size=(n, d)),
         "grid": lambda: rng.integers(0, max(2, round(n ** (1 / d))), (n, d)),
         "clusters": lambda: rng.integers(0, 5, (n, 1)) * 10.0 + rng.standard_normal((n, d)) * 0.01,
-    }[kind]().astype(np.float32)
+    }
+    X = clouds[kind]().astype(np.float32)
     expected = farpoint.select(X, 1000, assign=True, backend="numba")
     actual = farpoint.select(X, 1000, assign=True, **engine.arguments)
     assert_same(actual, expected)
