@@ -11,7 +11,7 @@
 namespace farpoint::cpu {
 namespace {
 
-std::size_t at(Index i) {
+constexpr std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
@@ -23,24 +23,19 @@ struct Best {
 
   Best() { squares.fill(std::numeric_limits<float>::infinity()); }
   float worst() const { return squares[kCount - 1]; }
-  bool offer(float square, std::uint16_t candidate) {
+  void offer(float square, std::uint16_t candidate) {
     if (square >= worst()) {
-      return false;
+      return;
     }
-    int place = kCount - 1;
-    for (; place > 0 && squares[at(place - 1)] > square; --place) {
-      squares[at(place)] = squares[at(place - 1)];
-      which[at(place)] = which[at(place - 1)];
+    std::size_t place = kCount - 1;
+    for (; place > 0 && squares[place - 1] > square; --place) {
+      squares[place] = squares[place - 1];
+      which[place] = which[place - 1];
     }
-    squares[at(place)] = square;
-    which[at(place)] = candidate;
-    return true;
+    squares[place] = square;
+    which[place] = candidate;
   }
 };
-
-float approximate_square(std::int32_t dot, const RowCode& x, const RowCode& y) {
-  return x.squared_norm + y.squared_norm - 2.0F * static_cast<float>(dot) * (x.scale * y.scale);
-}
 
 }  // namespace
 
@@ -62,43 +57,34 @@ Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, 
   }
 
   const CodeKernels& kernels = codes.kernels();
-  const Index groups =
-      std::clamp<Index>(tuning::kBlockBytes / (padded * kernels.lanes), 1, tuning::kMaxBlockGroups);
-  team.for_each(rows, groups * kernels.lanes, control, [&](int, Index begin, Index end) {
+  const auto lanes = Index{kernels.lanes};
+  const Index groups = std::clamp<Index>(tuning::kBlockBytes / (padded * lanes), 1, tuning::kMaxBlockGroups);
+  team.for_each(rows, groups * lanes, control, [&](int, Index begin, Index end) {
     CodeBlock block(codes, groups);
     std::vector<Index> members(at(end - begin));
     std::iota(members.begin(), members.end(), begin);
     block.pack(members);
-    std::vector<Best<kNearest>> best(members.size());
-    for (Index slot = 0; slot < end - begin; ++slot) {
-      block.set_value(slot, std::numeric_limits<double>::infinity());
-    }
+    std::vector<Best<kNearest>> best(at(block.groups() * lanes));
+    std::vector<float> worst(best.size(), std::numeric_limits<float>::infinity());
+    std::array<std::int32_t, at(kMaxLanes * kCodeTilePicks)> dots;
+    std::array<float, kMaxLanes> squares;
     for (Index t = 0; t < tiles.tiles(); ++t) {
       for (Index g = 0; g < block.groups(); ++g) {
-        std::uint32_t survivors[kCodeTilePicks];
-        if (!kernels.screen_tile(block.group(g), block.numbers(g), tiles.tile(t), tiles.picks(t), padded,
-                                 survivors)) {
-          continue;
-        }
-        for (Index p = 0; p < kCodeTilePicks; ++p) {
+        kernels.product_tile(block.group(g), tiles.tile(t), tiles.picks(t), padded, dots.data());
+        const float* scales = block.numbers(g) + kLaneScale * lanes;
+        for (Index p = 0; p < std::min<Index>(kCodeTilePicks, count - t * kCodeTilePicks); ++p) {
           const Index centre = t * kCodeTilePicks + p;
-          if (centre >= count) {
-            break;
+          const RowCode& numbers = centre_numbers_[at(centre)];
+          // The row's own norm is the same for all centres.
+          for (Index l = 0; l < lanes; ++l) {
+            squares[at(l)] = numbers.squared_norm -
+                             2.0F * static_cast<float>(dots[at(p * lanes + l)]) * (numbers.scale * scales[l]);
           }
-          for (std::uint32_t mask = survivors[p]; mask != 0; mask &= mask - 1) {
-            const Index slot = g * block.lanes() + std::countr_zero(mask);
-            if (block.row(slot) < 0) {
-              continue;
-            }
-            const Index row = begin + slot;
-            std::int32_t dot = 0;
-            kernels.dots(codes.codes(row), centre_codes_.data() + centre * padded, 1, padded, &dot);
-            auto& nearest = best[at(slot)];
-            if (nearest.offer(approximate_square(dot, codes.numbers(row), centre_numbers_[at(centre)]),
-                              static_cast<std::uint16_t>(centre)) &&
-                nearest.worst() < std::numeric_limits<float>::infinity()) {
-              block.set_value(
-                  slot, codes.bound().value_of_packed(std::max(0.0, static_cast<double>(nearest.worst()))));
+          for (Index l = 0; l < lanes; ++l) {
+            const std::size_t slot = at(g * lanes + l);
+            if (squares[at(l)] < worst[slot]) {
+              best[slot].offer(squares[at(l)], static_cast<std::uint16_t>(centre));
+              worst[slot] = best[slot].worst();
             }
           }
         }
@@ -116,7 +102,8 @@ Cells::Nearest Cells::nearest_of(const std::int8_t* codes, const RowCode& number
   codes_->kernels().dots(codes, centre_codes_.data(), count, codes_->padded(), dots.data());
   Best<kNearest> best;
   for (Index c = 0; c < count; ++c) {
-    best.offer(approximate_square(dots[at(c)], numbers, centre_numbers_[at(c)]),
+    const RowCode& centre = centre_numbers_[at(c)];
+    best.offer(centre.squared_norm - 2.0F * static_cast<float>(dots[at(c)]) * (numbers.scale * centre.scale),
                static_cast<std::uint16_t>(c));
   }
   return best.which;

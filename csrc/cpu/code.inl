@@ -160,9 +160,15 @@ inline std::uint32_t test(IntVector sum, const float* lane, const PickCode& pick
 }
 
 template <int kPicks>
-inline std::uint32_t screen_picks(const std::uint8_t* group, const float* lanes, const std::int8_t* tile,
-                                  const PickCode* picks, std::int64_t padded, std::uint32_t* survivors) {
-  IntVector sums[kPicks][kGroupVectors] = {};
+struct PickSums {
+  IntVector sums[kPicks][kGroupVectors];
+};
+
+// Inner products of a group with kPicks picks of a tile, their offsets included.
+template <int kPicks>
+inline PickSums<kPicks> multiply_picks(const std::uint8_t* group, const std::int8_t* tile,
+                                       std::int64_t padded) {
+  PickSums<kPicks> out = {};
   for (std::int64_t c = 0; c < padded / 4; ++c) {
     const auto point0 = load<IntVector>(group + c * kGroupBytes);
     const auto point1 = load<IntVector>(group + c * kGroupBytes + FARPOINT_VECTOR_BYTES);
@@ -171,17 +177,39 @@ inline std::uint32_t screen_picks(const std::uint8_t* group, const float* lanes,
       std::int32_t four = 0;
       __builtin_memcpy(&four, tile + (c * kCodeTilePicks + p) * 4, 4);
       const IntVector pick = broadcast(four);
-      sums[p][0] = dot4(sums[p][0], point0, pick);
-      sums[p][1] = dot4(sums[p][1], point1, pick);
+      out.sums[p][0] = dot4(out.sums[p][0], point0, pick);
+      out.sums[p][1] = dot4(out.sums[p][1], point1, pick);
     }
   }
+  return out;
+}
+
+template <int kPicks>
+inline std::uint32_t screen_picks(const std::uint8_t* group, const float* lanes, const std::int8_t* tile,
+                                  const PickCode* picks, std::int64_t padded, std::uint32_t* survivors) {
+  const PickSums<kPicks> products = multiply_picks<kPicks>(group, tile, padded);
   std::uint32_t any = 0;
 #pragma GCC unroll 16
   for (int p = 0; p < kPicks; ++p) {
-    survivors[p] = test(sums[p][0], lanes, picks[p]) | test(sums[p][1], lanes + kInts, picks[p]) << kInts;
+    survivors[p] = test(products.sums[p][0], lanes, picks[p]) |
+                   test(products.sums[p][1], lanes + kInts, picks[p]) << kInts;
     any |= survivors[p];
   }
   return any;
+}
+
+// out[p * kLanes + l] = the inner product of pick p and point l.
+void product_tile(const std::uint8_t* group, const std::int8_t* tile, const PickCode* picks,
+                  std::int64_t padded, std::int32_t* out) {
+  for (int first = 0; first < kCodeTilePicks; first += FARPOINT_CODE_PICKS) {
+    const auto products =
+        multiply_picks<FARPOINT_CODE_PICKS>(group, tile + static_cast<std::ptrdiff_t>(first) * 4, padded);
+    for (int p = 0; p < FARPOINT_CODE_PICKS; ++p) {
+      std::int32_t* row = out + static_cast<std::ptrdiff_t>(first + p) * kLanes;
+      store(row, products.sums[p][0] - broadcast(picks[first + p].offset));
+      store(row + kInts, products.sums[p][1] - broadcast(picks[first + p].offset));
+    }
+  }
 }
 
 bool screen_tile(const std::uint8_t* group, const float* lanes, const std::int8_t* tile,
@@ -245,7 +273,8 @@ void dots(const std::int8_t* row, const std::int8_t* list, std::int64_t count, s
 }  // namespace
 
 const CodeKernels& code_kernels() {
-  static constexpr CodeKernels kernels = {kLanes, encode, interleave, screen_tile, screen_row, dots};
+  static constexpr CodeKernels kernels = {kLanes,     encode, interleave,  screen_tile,
+                                          screen_row, dots,   product_tile};
   return kernels;
 }
 

@@ -108,6 +108,11 @@ struct CodeKernels {
   using Dots = void (*)(const std::int8_t* row, const std::int8_t* list, std::int64_t count,
                         std::int64_t padded, std::int32_t* out);
   Dots dots;
+
+  // out[p * lanes + l] = inner product of the codes of pick p of the tile and of point l.
+  using ProductTile = void (*)(const std::uint8_t* group, const std::int8_t* tile, const PickCode* picks,
+                               std::int64_t padded, std::int32_t* out);
+  ProductTile product_tile;
 };
 
 struct RefineKernels {
