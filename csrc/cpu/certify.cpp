@@ -5,7 +5,6 @@
 // all new ones even when it has fallen below the threshold, for a lower value keeps it off later lists too.
 
 #include <algorithm>
-#include <limits>
 
 #include "core/tuning.h"
 #include "cpu/select.h"
@@ -29,34 +28,30 @@ void look(SelectState& state, Index i, const Cells::List& list, Index from, Scre
   Index place = std::ranges::lower_bound(list.picks, from) - list.picks.begin();
   counts.screened += count - place;
   std::int32_t dots[kBatch];
+  float bounds[kBatch];
   for (; place < count; place += kBatch) {
     const Index batch = std::min(kBatch, count - place);
     codes.kernels().dots(codes.codes(i), list.codes.data() + place * codes.padded(), batch, codes.padded(),
                          dots);
+    // The likely nearest first: its value keeps most others from refinement.
+    Index likely = 0;
+    for (Index b = 0; b < batch; ++b) {
+      bounds[b] = pair_bound(dots[b], point, list.numbers[at(place + b)]);
+      likely = bounds[b] > bounds[likely] ? b : likely;
+    }
     const auto refine = [&](Index b) {
-      if (!pair_survives(dots[b], point, bias, list.numbers[at(place + b)])) {
-        return;
-      }
       ++counts.refined;
       if (state.improve(i, list.picks[at(place + b)])) {
         ++counts.improved;
         bias = codes.bound().point_bias(squared_norm, state.screened_value(value));
       }
     };
-    // The likely nearest first: its value keeps most others from refinement.
-    Index likely = 0;
-    float most = -std::numeric_limits<float>::infinity();
-    for (Index b = 0; b < batch; ++b) {
-      const PickCode& pick = list.numbers[at(place + b)];
-      const float closeness = static_cast<float>(dots[b]) * (point.scale * pick.scale) - pick.bias;
-      if (closeness > most) {
-        most = closeness;
-        likely = b;
-      }
+    if (!(bounds[likely] > bias)) {
+      continue;  // it was the largest
     }
     refine(likely);
     for (Index b = 0; b < batch; ++b) {
-      if (b != likely) {
+      if (b != likely && bounds[b] > bias) {
         refine(b);
       }
     }

@@ -242,31 +242,71 @@ std::uint32_t screen_row(const std::uint8_t* group, const float* lanes, const st
   return test(sum0, lanes, numbers) | test(sum1, lanes + kInts, numbers) << kInts;
 }
 
+#if defined(__AVX2__)
+// sum + 32 products of signed bytes: |x| * (sign(x) y) is unsigned by signed, at most 127 * 128 a pair.
+inline __m256i dot32(__m256i sum, __m256i magnitude, __m256i x, __m256i y) {
+  const __m256i other = _mm256_sign_epi8(y, x);
+#if defined(__AVX512VNNI__)
+  return _mm256_dpbusd_epi32(sum, magnitude, other);
+#elif defined(__AVXVNNI__)
+  return _mm256_dpbusd_avx_epi32(sum, magnitude, other);
+#else
+  const __m256i pairs = _mm256_maddubs_epi16(magnitude, other);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+
+// The inner products of a row and four others, `padded` bytes apart.
+inline __m128i dot_four(const std::int8_t* row, const std::int8_t* others, std::int64_t padded) {
+  __m256i sum0 = _mm256_setzero_si256();
+  __m256i sum1 = _mm256_setzero_si256();
+  __m256i sum2 = _mm256_setzero_si256();
+  __m256i sum3 = _mm256_setzero_si256();
+  for (std::int64_t j = 0; j < padded; j += kCodeColumns) {
+    const std::int8_t* at_j = others + j;
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + j));
+    const __m256i magnitude = _mm256_abs_epi8(x);
+    sum0 = dot32(sum0, magnitude, x, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at_j)));
+    sum1 = dot32(sum1, magnitude, x, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at_j + padded)));
+    sum2 = dot32(sum2, magnitude, x, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at_j + 2 * padded)));
+    sum3 = dot32(sum3, magnitude, x, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at_j + 3 * padded)));
+  }
+  const __m256i halves = _mm256_hadd_epi32(_mm256_hadd_epi32(sum0, sum1), _mm256_hadd_epi32(sum2, sum3));
+  return _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+}
+
+inline std::int32_t dot_one(const std::int8_t* row, const std::int8_t* other, std::int64_t padded) {
+  __m256i sum = _mm256_setzero_si256();
+  for (std::int64_t j = 0; j < padded; j += kCodeColumns) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + j));
+    sum = dot32(sum, _mm256_abs_epi8(x), x, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(other + j)));
+  }
+  __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+  return _mm_cvtsi128_si32(half);
+}
+#else
+inline std::int32_t dot_one(const std::int8_t* row, const std::int8_t* other, std::int64_t padded) {
+  std::int32_t sum = 0;
+  for (std::int64_t j = 0; j < padded; ++j) {
+    sum += row[j] * other[j];
+  }
+  return sum;
+}
+#endif
+
 // out[i] = the inner product of two coded rows, signed by signed, row i of the list at list + i * padded.
 void dots(const std::int8_t* row, const std::int8_t* list, std::int64_t count, std::int64_t padded,
           std::int32_t* out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int8_t* other = list + i * padded;
+  std::int64_t i = 0;
 #if defined(__AVX2__)
-    // |x| * (sign(x) y): unsigned by signed, and at most 127 * 128 a pair of bytes.
-    __m256i sum = _mm256_setzero_si256();
-    for (std::int64_t j = 0; j < padded; j += 32) {
-      const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + j));
-      const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(other + j));
-      const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(y, x));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    }
-    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
-    out[i] = _mm_cvtsi128_si32(half);
-#else
-    std::int32_t sum = 0;
-    for (std::int64_t j = 0; j < padded; ++j) {
-      sum += row[j] * other[j];
-    }
-    out[i] = sum;
+  for (; i + 4 <= count; i += 4) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), dot_four(row, list + i * padded, padded));
+  }
 #endif
+  for (; i < count; ++i) {
+    out[i] = dot_one(row, list + i * padded, padded);
   }
 }
 

@@ -18,12 +18,15 @@ Index padded_columns(Index columns);
 // `code` as the test takes a pick.
 PickCode pick_code(const RowCode& code, const ScreenBound& bound);
 
-// The test of code.inl for one pair: true when the pair cannot be skipped. `bias` is the point's.
+// What the test of code.inl compares with the point's bias, for one pair: an upper bound of the packed
+// rows' inner product, less the pick's bias.
+inline float pair_bound(std::int32_t dot, const RowCode& point, const PickCode& pick) {
+  return static_cast<float>(dot) * (point.scale * pick.scale) +
+         (point.norm * pick.residual + (point.residual * pick.reach + (point.tail * pick.tail - pick.bias)));
+}
+// True when the pair cannot be skipped.
 inline bool pair_survives(std::int32_t dot, const RowCode& point, float bias, const PickCode& pick) {
-  const float most =
-      static_cast<float>(dot) * (point.scale * pick.scale) +
-      (point.norm * pick.residual + (point.residual * pick.reach + (point.tail * pick.tail - pick.bias)));
-  return most > bias;
+  return pair_bound(dot, point, pick) > bias;
 }
 
 class CodedRows {
