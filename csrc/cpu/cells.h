@@ -41,6 +41,9 @@ class Cells {
   const List& list(Index i, int which) const {
     return lists_[static_cast<std::size_t>(nearest_[static_cast<std::size_t>(i * kNearest + which)])];
   }
+  Index cells() const { return static_cast<Index>(lists_.size()); }
+  // The nearest of row i.
+  Index cell(Index i) const { return nearest_[static_cast<std::size_t>(i * kNearest)]; }
   // How many lists there are to look into.
   int lists() const { return lists_each_; }
 

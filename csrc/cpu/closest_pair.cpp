@@ -185,8 +185,9 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
   if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
     return false;
   }
+  const Basis basis = find_basis(points, max_head_columns(points.frame().dimension()), team, control);
   state.head =
-      choose_head(points, state.picks, state.listed, state.values, schedule.head_worth, team, control);
+      choose_head(points, basis, state.picks, state.listed, state.values, schedule.head_worth, team, control);
   if (state.head) {
     state.head->ensure(state.listed, team, control);
   }

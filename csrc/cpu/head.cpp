@@ -126,6 +126,9 @@ float round_up(double x) {
 Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
+  if (rows == 0) {
+    return {};
+  }
   const Index sample = std::min(points.size(), std::max(tuning::kBasisSample, 2 * d));
   // One column of the sample a row, so that the covariance is a product of rows.
   FloatMatrix columns(d, sample);
@@ -278,17 +281,29 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
   }
 }
 
-std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                  std::span<const double> values, double worth, ThreadTeam& team,
-                                  Control& control) {
+namespace {
+
+Index head_step(Index dimension) {
+  return std::min<Index>(kCodeColumns, dimension / 2);
+}
+
+}  // namespace
+
+Index max_head_columns(Index dimension) {
+  const Index step = head_step(dimension);
+  return step == 0 ? 0 : std::min(tuning::kMaxHeadColumns, dimension / 2 / step * step);
+}
+
+std::unique_ptr<Head> choose_head(const Points& points, const Basis& basis, const PickList& picks,
+                                  std::span<const Index> listed, std::span<const double> values, double worth,
+                                  ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
-  const Index step = std::min<Index>(kCodeColumns, d / 2);
-  const Index most = step == 0 ? 0 : std::min(tuning::kMaxHeadColumns, d / 2 / step * step);
+  const Index step = head_step(d);
+  const Index most = basis.rows;
   if (most == 0 || listed.empty() || picks.size() == 0) {
     return nullptr;
   }
-  const Basis basis = find_basis(points, most, team, control);
   FloatMatrix directions(most, d);
   directions.elements = basis.elements;
 

@@ -68,10 +68,13 @@ class Head {
   CodeTiles tiles_;
 };
 
-// The head for `listed` rows, whose values so far are values[row], against the picks, if one brings the cost
-// of screening below `worth` times that of whole rows.
-std::unique_ptr<Head> choose_head(const Points& points, const PickList& picks, std::span<const Index> listed,
-                                  std::span<const double> values, double worth, ThreadTeam& team,
-                                  Control& control);
+// The most columns that a head of such rows may have; 0: too few to be of use.
+Index max_head_columns(Index dimension);
+
+// The head in that basis (of max_head_columns rows) for `listed` rows, whose values so far are values[row],
+// against the picks, if one brings the cost of screening below `worth` times that of whole rows.
+std::unique_ptr<Head> choose_head(const Points& points, const Basis& basis, const PickList& picks,
+                                  std::span<const Index> listed, std::span<const double> values, double worth,
+                                  ThreadTeam& team, Control& control);
 
 }  // namespace farpoint::cpu

@@ -163,8 +163,12 @@ void ScreenPlan::add_head(SelectState& state) {
     return;
   }
   head_at_ = picks;
-  state.head = choose_head(state.points, state.picks, state.listed, state.values, schedule_.head_worth,
-                           state.team, state.control);
+  if (basis_.rows == 0) {
+    basis_ = find_basis(state.points, max_head_columns(state.points.frame().dimension()), state.team,
+                        state.control);
+  }
+  state.head = choose_head(state.points, basis_, state.picks, state.listed, state.values,
+                           schedule_.head_worth, state.team, state.control);
   if (!state.head) {
     return;
   }

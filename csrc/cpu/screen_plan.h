@@ -47,6 +47,7 @@ class ScreenPlan {
     int length = 0;
   };
   std::array<Rest, Cells::kRings> rests_;
+  Basis basis_;        // of heads; none yet: no rows
   Index head_at_ = 0;  // length of the pick list when heads were chosen
   ScreenCounts last_;  // when the screen was judged last
 };
