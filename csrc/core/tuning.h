@@ -21,12 +21,14 @@ struct Schedule {
   // Cells (cpu/cells.h) are made, and heads (cpu/head.h) chosen, once there are so many picks.
   Index picks_before_cells;
   Index picks_before_heads;
-  // Heads are taken when screening costs less than this share of the whole product.
+  // Heads are taken when screening costs less than this share of the whole product, and looked for when this
+  // share of n d (picks left) is much beside finding a basis.
   double head_worth;
+  double share_screened;
 };
-inline constexpr Schedule kSchedule{Index{1} << 20, 8192, 24, 1e9, 0.02, 256, 2048, 0.8};
+inline constexpr Schedule kSchedule{Index{1} << 20, 8192, 24, 1e9, 0.02, 256, 2048, 0.8, 0.2};
 // For tests: small problems reach every stage, and levels are many.
-inline constexpr Schedule kEagerSchedule{Index{1} << 12, 96, 1, 0.0, 2.0, 3, 9, 1e9};
+inline constexpr Schedule kEagerSchedule{Index{1} << 12, 96, 1, 0.0, 2.0, 3, 9, 1e9, 1e9};
 
 // At least so many candidates, whatever the schedule says. The pick loop streams the candidates once a pick,
 // so they should stay in the second-level cache. More: fewer levels, costlier picks.
@@ -68,6 +70,9 @@ inline constexpr Index kPicksPerCell = 64;
 inline constexpr Index kMinCells = 64;
 inline constexpr Index kMaxCells = 1024;
 inline constexpr Index kRowsPerLook = 64;
+// Picks of one cell that a row looks at at a time, at most: lists are some 100 long unless the data are
+// lumps.
+inline constexpr Index kMostLookUps = 1024;
 // A pair looked up costs so many pairs of the blocked product; where a ring of cells saves less, it rests for
 // 1, 3, 7, ... levels.
 inline constexpr double kLookUpCost = 3.0;
@@ -75,7 +80,9 @@ inline constexpr int kLongestRest = 31;
 
 // Heads are chosen again when the pick list has grown so much.
 inline constexpr Index kHeadsAgain = 4;
-inline constexpr Index kMaxHeadDimension = 4096;
+// Screening has to be so many times the work of finding a basis.
+inline constexpr double kBasisWorth = 4;
+inline constexpr Index kMaxHeadDimension = 2048;
 inline constexpr Index kMaxHeadColumns = 256;
 // Rows sampled for the basis, rounds of subspace iteration, rows sampled to choose the columns.
 inline constexpr Index kBasisSample = 4096;
@@ -95,7 +102,7 @@ inline constexpr Index kCentreSample = 1024;
 
 // Below this many multiply-adds (n d k) one thread is faster than several: starting and joining
 // threads costs tens of microseconds.
-inline constexpr double kWorkPerThread = 2e7;
+inline constexpr double kWorkPerThread = 8e6;
 
 // A thread takes part in the pick loop from so many bytes of candidates on: they are read once a pick, at
 // some 30 bytes a cycle, and a pick of several threads costs a barrier of 0.2 to 0.5 microseconds.

@@ -27,7 +27,10 @@ void look(SelectState& state, Index i, const Cells::List& list, Index from, Scre
   double& value = state.values[at(i)];
   float bias = codes.bound().point_bias(squared_norm, state.screened_value(value));
   const auto count = static_cast<Index>(list.picks.size());
-  Index place = std::ranges::lower_bound(list.picks, from) - list.picks.begin();
+  // At most the newest kMostLookUps: where all picks are in one cell, looking at all is what catch-up does
+  // better.
+  Index place = std::max<Index>(std::ranges::lower_bound(list.picks, from) - list.picks.begin(),
+                                count - tuning::kMostLookUps);
   counts.screened += count - place;
   std::int32_t dots[kBatch];
   float bounds[kBatch];

@@ -122,7 +122,7 @@ void sweep_chunks(const Points& points, BestPair& shared, ThreadTeam& team, Cont
   }
 }
 
-// All pairs within each cell.
+// Pairs within each cell.
 void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
   const Points& points = state.points;
   const CodedRows& codes = *state.codes;
@@ -135,9 +135,12 @@ void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
     std::vector<std::int32_t> dots;
     ClosestPair best = shared.get();
     for (Index i = begin; i < end; ++i) {
+      if (best.value == 0.0 && i >= best.i) {
+        return;  // nothing is below 0
+      }
       const Cells::List& list = state.cells->list(i, 0);
       const Index first = std::ranges::upper_bound(list.picks, i) - list.picks.begin();
-      const auto count = static_cast<Index>(list.picks.size()) - first;
+      const Index count = std::min(static_cast<Index>(list.picks.size()) - first, tuning::kMostLookUps);
       dots.resize(at(count));
       codes.kernels().dots(codes.codes(i), list.codes.data() + first * codes.padded(), count, codes.padded(),
                            dots.data());
@@ -185,9 +188,11 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
   if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
     return false;
   }
-  const Basis basis = find_basis(points, max_head_columns(points.frame().dimension()), team, control);
-  state.head =
-      choose_head(points, basis, state.picks, state.listed, state.values, schedule.head_worth, team, control);
+  if (problem.eager || basis_pays(points, work_of(problem))) {
+    const Basis basis = find_basis(points, max_head_columns(points.frame().dimension()), team, control);
+    state.head = choose_head(points, basis, state.picks, state.listed, state.values, schedule.head_worth,
+                             team, control);
+  }
   if (state.head) {
     state.head->ensure(state.listed, team, control);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "core/hash.h"
 #include "core/tuning.h"
@@ -71,8 +72,11 @@ double dot(const float* x, const float* y, Index count) {
 }
 
 // Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis.
-void orthonormalise(FloatMatrix& q) {
+void orthonormalise(FloatMatrix& q, Control& control) {
   for (Index i = 0; i < q.rows; ++i) {
+    if (control.poll()) {
+      return;
+    }
     float* row = q.row(i);
     for (int attempt = 0; attempt < 2; ++attempt) {
       const double before = std::sqrt(dot(row, row, q.columns));
@@ -121,6 +125,14 @@ float round_up(double x) {
   return static_cast<float>(x * (1.0 + 0x1p-20) + 0x1p-140);
 }
 
+Index head_step(Index dimension) {
+  return std::min<Index>(kCodeColumns, dimension / 2);
+}
+
+Index basis_sample(const Points& points) {
+  return std::min(points.size(), std::max(tuning::kBasisSample, 2 * points.frame().dimension()));
+}
+
 }  // namespace
 
 Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& control) {
@@ -129,7 +141,7 @@ Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& co
   if (rows == 0) {
     return {};
   }
-  const Index sample = std::min(points.size(), std::max(tuning::kBasisSample, 2 * d));
+  const Index sample = basis_sample(points);
   // One column of the sample a row, so that the covariance is a product of rows.
   FloatMatrix columns(d, sample);
   FloatMatrix basis(rows, d);
@@ -148,7 +160,8 @@ Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& co
   for (int round = 0; round < tuning::kBasisRounds; ++round) {
     // The covariance is symmetric: its rows are its columns.
     basis = products(frame.screen(), basis, covariance, team, control);
-    orthonormalise(basis);
+    orthonormalise(basis, control);
+    control.throw_if_stopped();
   }
   return {rows, d, std::move(basis.elements)};
 }
@@ -281,17 +294,23 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
   }
 }
 
-namespace {
-
-Index head_step(Index dimension) {
-  return std::min<Index>(kCodeColumns, dimension / 2);
-}
-
-}  // namespace
-
 Index max_head_columns(Index dimension) {
   const Index step = head_step(dimension);
-  return step == 0 ? 0 : std::min(tuning::kMaxHeadColumns, dimension / 2 / step * step);
+  return step == 0 || dimension > tuning::kMaxHeadDimension
+             ? 0
+             : std::min(tuning::kMaxHeadColumns, dimension / 2 / step * step);
+}
+
+bool basis_pays(const Points& points, double multiply_adds) {
+  if (points.size() > std::numeric_limits<std::int32_t>::max()) {
+    return false;  // CodedRows numbers its entries in 32 bits
+  }
+  const auto d = static_cast<double>(points.frame().dimension());
+  const auto h = static_cast<double>(max_head_columns(points.frame().dimension()));
+  // The covariance, and each round a product with it and Gram-Schmidt, whose multiply-adds are slow ones.
+  const double cost = d * d * static_cast<double>(basis_sample(points)) +
+                      static_cast<double>(tuning::kBasisRounds) * (h * d * d + 8 * h * h * d);
+  return multiply_adds >= tuning::kBasisWorth * cost;
 }
 
 std::unique_ptr<Head> choose_head(const Points& points, const Basis& basis, const PickList& picks,

@@ -68,8 +68,11 @@ class Head {
   CodeTiles tiles_;
 };
 
-// The most columns that a head of such rows may have; 0: too few to be of use.
+// The most columns that a head of such rows may have; 0: too few to be of use, or too many to find a basis.
 Index max_head_columns(Index dimension);
+
+// Whether finding a basis is little beside that many multiply-adds of screening.
+bool basis_pays(const Points& points, double multiply_adds);
 
 // The head in that basis (of max_head_columns rows) for `listed` rows, whose values so far are values[row],
 // against the picks, if one brings the cost of screening below `worth` times that of whole rows.

@@ -82,9 +82,11 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
     return false;
   }
   state.cells.reset();
-  const Basis basis = find_basis(x, max_head_columns(x.frame().dimension()), team, control);
-  state.head =
-      choose_head(x, basis, state.picks, state.listed, state.values, schedule.head_worth, team, control);
+  if (problem.eager || basis_pays(x, work_of(problem))) {
+    const Basis basis = find_basis(x, max_head_columns(x.frame().dimension()), team, control);
+    state.head =
+        choose_head(x, basis, state.picks, state.listed, state.values, schedule.head_worth, team, control);
+  }
   catch_up(state, everything, x.size());
   std::ranges::copy(state.values, values.begin());
   std::ranges::copy(state.labels, indices.begin());

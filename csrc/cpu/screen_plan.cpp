@@ -158,8 +158,10 @@ void ScreenPlan::add_cells(SelectState& state) const {
 void ScreenPlan::add_head(SelectState& state) {
   const Index picks = state.picks.size();
   const Index left = state.kept_away + count_ - picks;
+  const double work = schedule_.share_screened * static_cast<double>(state.points.size()) *
+                      static_cast<double>(left) * static_cast<double>(state.points.frame().dimension());
   if (!heads_wanted_ || picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) ||
-      left < picks / 4 || state.points.frame().dimension() > tuning::kMaxHeadDimension) {
+      left < picks / 4 || (basis_.rows == 0 && !basis_pays(state.points, work))) {
     return;
   }
   head_at_ = picks;
