@@ -26,21 +26,20 @@ class Stopwatch {
 // of points that survive catch-up changes slowly, so the rank follows it.
 class RankController {
  public:
-  RankController(Index capacity, Index rows) : capacity_(capacity), rows_(rows), rank_(capacity) {}
+  RankController(Index capacity, Index rows) : rows_(rows), rank_(capacity) {}
 
   Index rank() const { return std::clamp(rank_, Index{1}, rows_); }
 
-  void observe(Index gathered, Index candidates) {
-    const double target = 0.75 * static_cast<double>(capacity_);
+  void observe(Index gathered, Index candidates, Index capacity) {
+    const double target = 0.75 * static_cast<double>(capacity);
     const double wanted =
         static_cast<double>(gathered) * target / static_cast<double>(std::max(candidates, Index{1}));
     const auto now = static_cast<double>(rank());
     rank_ = static_cast<Index>(std::clamp(wanted, tuning::kRankShrink * now, tuning::kRankGrowth * now));
-    rank_ = std::clamp(rank_, capacity_ / 4 + 1, std::max(rows_, capacity_));
+    rank_ = std::clamp(rank_, capacity / 4 + 1, std::max(rows_, capacity));
   }
 
  private:
-  Index capacity_;
   Index rows_;
   Index rank_;
 };
@@ -76,8 +75,9 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     const Index gathered = stages.gather(threshold);
     stages.certify(threshold);
     statistics.seconds_certify += stopwatch.lap();
-    const Index candidates = stages.catch_up(threshold, stages.capacity());
-    ranks.observe(gathered, candidates);
+    const Index capacity = stages.capacity();
+    const Index candidates = stages.catch_up(threshold, capacity);
+    ranks.observe(gathered, candidates, capacity);
     statistics.seconds_catch_up += stopwatch.lap();
     control.throw_if_stopped();
     end = stages.pick(threshold, request, result);

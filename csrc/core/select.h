@@ -92,6 +92,7 @@ class Stages {
   // Brings every row up to date and writes labels and label_values.
   virtual void assign(SelectResult& result) = 0;
 
+  // Candidates that a level may have; may change from level to level.
   virtual Index capacity() const = 0;
   virtual Index free_rows() const = 0;
   virtual SelectStatistics& statistics() = 0;

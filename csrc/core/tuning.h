@@ -10,8 +10,9 @@ namespace farpoint::tuning {
 
 // When a selection takes up what costs something first.
 struct Schedule {
-  // Candidates of a level, as bytes of packed float32 rows a thread, and at most.
+  // Candidates of a level a thread, as bytes of float32 rows, and of codes; and at most.
   Index candidate_bytes_per_thread;
+  Index candidate_code_bytes_per_thread;
   Index max_candidates;
   // Codes (cpu/codes.h) pay from this many columns and this many multiply-adds (n d k) on, if a trial lets
   // less than this share of pairs through in vain: all rows are coded first.
@@ -26,9 +27,9 @@ struct Schedule {
   double head_worth;
   double share_screened;
 };
-inline constexpr Schedule kSchedule{Index{1} << 20, 8192, 24, 1e9, 0.02, 256, 2048, 0.8, 0.2};
+inline constexpr Schedule kSchedule{Index{1} << 19, Index{1} << 18, 8192, 24, 1e9, 0.02, 256, 2048, 0.8, 0.2};
 // For tests: small problems reach every stage, and levels are many.
-inline constexpr Schedule kEagerSchedule{Index{1} << 12, 96, 1, 0.0, 2.0, 3, 9, 1e9, 1e9};
+inline constexpr Schedule kEagerSchedule{Index{1} << 12, Index{1} << 10, 96, 1, 0.0, 2.0, 3, 9, 1e9, 1e9};
 
 // At least so many candidates, whatever the schedule says. The pick loop streams the candidates once a pick,
 // so they should stay in the second-level cache. More: fewer levels, costlier picks.

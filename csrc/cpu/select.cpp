@@ -22,10 +22,8 @@ double work_of(const SelectProblem& problem) {
 }
 
 // Candidates that a level may have, so that the pick loop stays in the caches.
-Index candidate_capacity(Index dimension, int threads, const tuning::Schedule& schedule) {
-  const Index row_bytes = dimension * static_cast<Index>(sizeof(float));
-  return std::clamp(schedule.candidate_bytes_per_thread / row_bytes * threads, tuning::kMinCandidates,
-                    schedule.max_candidates);
+Index candidate_capacity(Index row_bytes, Index bytes_per_thread, int threads, Index most) {
+  return std::clamp(bytes_per_thread / row_bytes * threads, tuning::kMinCandidates, most);
 }
 
 const tuning::Schedule& schedule_of(const SelectProblem& problem) {
@@ -37,8 +35,7 @@ class CpuStages final : public Stages {
   CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
       : state_(points, team, control, problem.request.assign),
         plan_(problem.request.count, schedule_of(problem)),
-        capacity_(std::min(candidate_capacity(problem.points.columns, team.size(), schedule_of(problem)),
-                           std::max<Index>(problem.points.rows, 1))) {
+        schedule_(schedule_of(problem)) {
     for (const Index i : problem.selected) {
       state_.picks.append(points.row(i), points.self_dot(i), i);
       state_.values[at(i)] = kTaken;
@@ -159,7 +156,15 @@ class CpuStages final : public Stages {
     }
   }
 
-  Index capacity() const override { return capacity_; }
+  Index capacity() const override {
+    const Index dimension = state_.points.frame().dimension();
+    const Index rows = state_.codes ? candidate_capacity(dimension, schedule_.candidate_code_bytes_per_thread,
+                                                         state_.team.size(), schedule_.max_candidates)
+                                    : candidate_capacity(dimension * static_cast<Index>(sizeof(float)),
+                                                         schedule_.candidate_bytes_per_thread,
+                                                         state_.team.size(), schedule_.max_candidates);
+    return std::min(rows, std::max<Index>(state_.points.size(), 1));
+  }
   Index free_rows() const override { return state_.free_rows; }
   SelectStatistics& statistics() override {
     SelectStatistics& s = state_.statistics;
@@ -187,7 +192,7 @@ class CpuStages final : public Stages {
 
   SelectState state_;
   ScreenPlan plan_;
-  Index capacity_;
+  tuning::Schedule schedule_;
   std::vector<double> sample_;
 };
 
