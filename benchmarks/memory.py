@@ -1,8 +1,9 @@
 """Peak memory of one selection, in a process of its own (Linux).
 
-python benchmarks/memory.py DATA.npy K THREADS {loaded|mapped} [OUT.npz]
+python benchmarks/memory.py DATA.npy K THREADS {loaded|mapped} SELECTOR [OUT.npz]
 
-prints JSON. "loaded" reads the file into memory first, "mapped" leaves it in the page cache.
+prints JSON. "loaded" reads the file into memory first, "mapped" leaves it in the page cache. SELECTOR is
+"farpoint" or a name in peers.SELECTORS; a peer makes as many picks as fit five seconds.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 _SAMPLE_SECONDS = 0.005
+_PEER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,18 @@ class Peak:
     seconds: float
 
 
-def measure(data: Path, k: int, threads: int, *, mapped: bool = False, output: Path | None = None) -> Peak:
-    """Return the peak of a selection from an .npy file, which `output` keeps."""
+def measure(
+    data: Path,
+    k: int,
+    threads: int,
+    *,
+    mapped: bool = False,
+    selector: str = "farpoint",
+    output: Path | None = None,
+) -> Peak:
+    """Return the peak of a selection from an .npy file, which `output` keeps if it is farpoint's."""
     # A fresh process: a fork would start with its parent's peak.
-    arguments = [str(data), str(k), str(threads), "mapped" if mapped else "loaded"]
+    arguments = [str(data), str(k), str(threads), "mapped" if mapped else "loaded", selector]
     found = subprocess.run(
         [sys.executable, __file__, *arguments, *([str(output)] if output else [])],
         stdout=subprocess.PIPE,
@@ -73,18 +84,28 @@ class _AnonymousPeak:
 def main() -> None:
     """Run the call and print."""
     import farpoint
+    import peers
 
-    data, k, threads, how = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    data, k, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    how, selector = sys.argv[4], sys.argv[5]
     X = np.load(data, mmap_mode="r" if how == "mapped" else None)
-    farpoint.select(X[:100].copy(), 10)  # what is loaded once is not the call's
+    # What is loaded once is not the call's.
+    if selector == "farpoint":
+        farpoint.select(X[:100].copy(), 10)
+    else:
+        peers.SELECTORS[selector](X[:100].copy(), 10, 1.0)
     resident, anonymous = _status("VmRSS"), _status("RssAnon")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    began = time.perf_counter()
     with _AnonymousPeak() as peak:
-        selection = farpoint.select(X, k, threads=threads)
+        if selector == "farpoint":
+            selection = farpoint.select(X, k, threads=threads)
+        else:
+            peers.SELECTORS[selector](X, k, _PEER_SECONDS)
+    seconds = time.perf_counter() - began
     beyond = _status("VmHWM") - resident
-    if len(sys.argv) > 5:
-        selection.save(sys.argv[5])
-    seconds = float(selection.info["seconds"])
+    if len(sys.argv) > 6:
+        selection.save(sys.argv[6])
     print(json.dumps(asdict(Peak(beyond, peak.bytes, anonymous, X.nbytes, seconds))))
 
 

@@ -117,6 +117,13 @@ def variants(
     return found
 
 
+def memory_row(name: str, peak: memory.Peak) -> Row:
+    """One selector's peak."""
+    share = f"{peak.beyond_input / peak.input_bytes:.2f}"
+    figures = {"MB beyond the input": f"{peak.beyond_input / 1e6:.0f}", "share of the input": share}
+    return Row(name, peak.seconds, figures, "compared above")
+
+
 def extra_memory(bench: Bench, X: data.Matrix, k: int) -> None:
     """Measure what a call takes beyond its input."""
     bench.say("memory")
@@ -124,6 +131,12 @@ def extra_memory(bench: Bench, X: data.Matrix, k: int) -> None:
         path = Path(folder) / "x.npy"
         np.save(path, X)
         peak = memory.measure(path, k, bench.threads)
+        rows = [memory_row("farpoint", peak)]
+        rows += [
+            memory_row(name, memory.measure(path, k, bench.threads, selector=name))
+            for name in peers.SELECTORS
+        ]
+    bench.section.tables[f"Peak memory beyond the input, k = {k:,} (peers: as many picks as fit 5 s)"] = rows
     allowed = 0.3 * peak.input_bytes + 64e6
     bench.section.target(
         f"k = {k:,}: memory beyond the input at most 0.3 x the input + 64 MB = {allowed / 1e6:.0f} MB",

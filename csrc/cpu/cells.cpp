@@ -66,7 +66,7 @@ Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, 
     block.pack(members);
     std::vector<Best<kNearest>> best(at(block.groups() * lanes));
     std::vector<float> worst(best.size(), std::numeric_limits<float>::infinity());
-    std::array<std::int32_t, at(kMaxLanes * kCodeTilePicks)> dots;
+    std::array<std::int32_t, at(Index{kMaxLanes} * kCodeTilePicks)> dots;
     std::array<float, kMaxLanes> squares;
     for (Index t = 0; t < tiles.tiles(); ++t) {
       for (Index g = 0; g < block.groups(); ++g) {
