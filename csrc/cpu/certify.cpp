@@ -84,7 +84,11 @@ LookUps certify(SelectState& state, const Threshold& threshold, int rings) {
   Cells& cells = *state.cells;
   for (Index p = cells.size(); p < state.picks.size(); ++p) {
     cells.append(state.picks.source(p), state.pick_codes(p), state.pick_numbers(p));
+    if (p % tuning::kRowsPerLook == 0 && state.control.poll()) {
+      break;  // an anchor looks at every centre
+    }
   }
+  state.control.throw_if_stopped();
   order_by_cell(state);
   struct Mine {
     ScreenCounts counts;

@@ -130,7 +130,11 @@ void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
   state.control.throw_if_stopped();
   for (Index i = 0; i < points.size(); ++i) {
     state.cells->append(i, codes.codes(i), codes.numbers(i));
+    if (i % tuning::kRowsPerTask == 0 && state.control.poll()) {
+      break;
+    }
   }
+  state.control.throw_if_stopped();
   state.team.for_each(points.size(), tuning::kRowsPerLook, state.control, [&](int, Index begin, Index end) {
     std::vector<std::int32_t> dots;
     ClosestPair best = shared.get();
