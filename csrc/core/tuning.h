@@ -30,6 +30,9 @@ struct Schedule {
 inline constexpr Schedule kSchedule{Index{1} << 19, Index{1} << 18, 8192, 24, 1e9, 0.02, 256, 2048, 0.8, 0.2};
 // For tests: small problems reach every stage, and levels are many.
 inline constexpr Schedule kEagerSchedule{Index{1} << 12, Index{1} << 10, 96, 1, 0.0, 2.0, 3, 9, 1e9, 1e9};
+constexpr const Schedule& schedule(bool eager) {
+  return eager ? kEagerSchedule : kSchedule;
+}
 
 // At least so many candidates, whatever the schedule says. The pick loop streams the candidates once a pick,
 // so they should stay in the second-level cache. More: fewer levels, costlier picks.

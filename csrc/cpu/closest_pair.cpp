@@ -171,7 +171,7 @@ void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
 // False when codes would let too much through; what was found so far is in `shared`.
 bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair& shared, ThreadTeam& team,
                  Control& control) {
-  const tuning::Schedule& schedule = problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
+  const tuning::Schedule& schedule = tuning::schedule(problem.eager);
   const Index n = points.size();
   SelectState state(points, team, control, false);
   for (Index i = 0; i < n; ++i) {

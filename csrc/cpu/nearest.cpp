@@ -62,7 +62,7 @@ void nearest_in_chunks(const Points& x, const Points& y, std::span<double> value
 bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Points& y,
                       std::span<double> values, std::span<Index> indices, ThreadTeam& team,
                       Control& control) {
-  const tuning::Schedule& schedule = problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
+  const tuning::Schedule& schedule = tuning::schedule(problem.eager);
   SelectState state(x, team, control, true);
   for (Index j = 0; j < y.size(); ++j) {
     state.picks.append(y.row(j), y.self_dot(j), -1);

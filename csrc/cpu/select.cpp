@@ -26,16 +26,12 @@ Index candidate_capacity(Index row_bytes, Index bytes_per_thread, int threads, I
   return std::clamp(bytes_per_thread / row_bytes * threads, tuning::kMinCandidates, most);
 }
 
-const tuning::Schedule& schedule_of(const SelectProblem& problem) {
-  return problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
-}
-
 class CpuStages final : public Stages {
  public:
   CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
       : state_(points, team, control, problem.request.assign),
-        plan_(problem.request.count, schedule_of(problem)),
-        schedule_(schedule_of(problem)) {
+        plan_(problem.request.count, tuning::schedule(problem.eager)),
+        schedule_(tuning::schedule(problem.eager)) {
     for (const Index i : problem.selected) {
       state_.picks.append(points.row(i), points.self_dot(i), i);
       state_.values[at(i)] = kTaken;

@@ -18,7 +18,7 @@ inline double work_of(const DistanceProblem& problem) {
 
 // Whether coding all rows first pays.
 inline bool worth_coding(const DistanceProblem& problem, const Frame& frame) {
-  const tuning::Schedule& schedule = problem.eager ? tuning::kEagerSchedule : tuning::kSchedule;
+  const tuning::Schedule& schedule = tuning::schedule(problem.eager);
   return work_of(problem) >= schedule.min_code_work && frame.dimension() >= schedule.min_code_columns &&
          frame.code_bound(0.0).usable();
 }
