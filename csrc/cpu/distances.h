@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/control.h"
+#include "core/distances.h"
 #include "core/types.h"
 #include "cpu/simd_level.h"
 
@@ -25,11 +26,6 @@ struct DistanceProblem {
 void nearest(const DistanceProblem& problem, std::span<double> values, std::span<Index> indices,
              Control& control);
 
-struct ClosestPair {
-  double value = kInfinity;
-  Index i = -1;
-  Index j = -1;
-};
 // The closest two rows of x (y is not read); ties to the lowest i, then the lowest j. At least two rows.
 ClosestPair closest_pair(const DistanceProblem& problem, Control& control);
 

@@ -1,0 +1,163 @@
+// Devices: which there are, why one cannot be used, and what owns their memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/control.h"
+#include "core/types.h"
+#include "cuda/platform.h"
+
+namespace farpoint::cuda {
+
+// One sentence, for users.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
+// Throws what `error` means; `doing` completes "while ...".
+void check(cudaError_t error, const char* doing);
+
+struct DeviceInfo {
+  std::string name;
+  int major = 0;  // compute capability
+  int minor = 0;
+  int multiprocessors = 0;
+  std::size_t memory = 0;                 // bytes
+  std::size_t shared_bytes_per_block = 0;  // at most, when asked for
+};
+
+// Why no device can be used here: no driver, one that is too old, no device. Empty: there is at least one.
+std::string unavailable_reason();
+std::vector<DeviceInfo> devices();
+// "13.0": of the runtime that was compiled in.
+std::string runtime_version();
+// "13.0": the newest that the driver supports; "none" without one.
+std::string driver_version();
+
+// Where a call runs.
+struct DeviceOptions {
+  int device = 0;
+  // Bytes that a call may take, less what a matrix that is there already takes. 0: most of what is free.
+  std::size_t memory_limit = 0;
+  // A CUDA stream (cudaStream_t) whose work so far writes the matrices; 0: the legacy default stream.
+  std::uintptr_t ready_after = 0;
+  bool eager = false;  // for tests: tuning::kEagerSchedule
+};
+
+// A matrix, and whose memory it lies in.
+struct Matrix {
+  MatrixView view;
+  bool on_device = false;
+};
+
+// The device of a call, current for the calling thread while this lives, with a stream of its own.
+class Device {
+ public:
+  explicit Device(const DeviceOptions& options);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceInfo& info() const { return info_; }
+  cudaStream_t stream() const { return stream_; }
+  bool eager() const { return eager_; }
+  // Bytes that may still be allocated.
+  std::size_t free_memory() const;
+
+  // Waits for all work of the stream, asking `control` now and then; throws Interrupted.
+  void synchronise(Control& control) const;
+
+ private:
+  DeviceInfo info_;
+  int previous_ = 0;
+  cudaStream_t stream_ = nullptr;
+  std::size_t memory_limit_;
+  bool eager_;
+  mutable std::size_t free_at_start_ = 0;
+};
+
+// Device memory for `size` elements of a trivial type, not initialised.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(Index size) : size_(size) {
+    if (size > 0) {
+      void* data = nullptr;
+      check(cudaMalloc(&data, static_cast<std::size_t>(size) * sizeof(T)), "allocating device memory");
+      data_ = static_cast<T*>(data);
+    }
+  }
+  ~Buffer() { static_cast<void>(cudaFree(data_)); }
+  Buffer(Buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  Index size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  Index size_ = 0;
+};
+
+// Host memory that the device copies from and to without a detour.
+template <class T>
+class PinnedBuffer {
+ public:
+  PinnedBuffer() = default;
+  explicit PinnedBuffer(Index size) : size_(size) {
+    if (size > 0) {
+      void* data = nullptr;
+      check(cudaMallocHost(&data, static_cast<std::size_t>(size) * sizeof(T)), "allocating pinned memory");
+      data_ = static_cast<T*>(data);
+    }
+  }
+  ~PinnedBuffer() { static_cast<void>(cudaFreeHost(data_)); }
+  PinnedBuffer(PinnedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  Index size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  Index size_ = 0;
+};
+
+// Copies of whole spans, in the order of the device's stream. From pageable memory they return when the source
+// may be reused; results of download may be read after Device::synchronise.
+template <class T>
+void upload(const Device& device, T* to, std::span<const T> from) {
+  check(cudaMemcpyAsync(to, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, device.stream()),
+        "copying to the device");
+}
+template <class T>
+void download(const Device& device, std::span<T> to, const T* from) {
+  check(cudaMemcpyAsync(to.data(), from, to.size_bytes(), cudaMemcpyDeviceToHost, device.stream()),
+        "copying from the device");
+}
+
+}  // namespace farpoint::cuda
