@@ -61,6 +61,8 @@ namespace farpoint {
 
 class ScreenBound {
  public:
+  // Lets every pair through.
+  ScreenBound() = default;
   // value_to_packed: v' = v * value_to_packed (2^-T for squared distances, 2 for cosine).
   static ScreenBound of_floats(Metric metric, Index dimension, double value_to_packed) {
     const double du = static_cast<double>(dimension) * 0x1p-24;
@@ -81,21 +83,23 @@ class ScreenBound {
 
   // A of a point whose packed row has squared norm nx (or a little less) and whose distance so far is
   // `value`. +infinity never survives the test, -infinity always does.
-  float point_bias(double nx, double value) const {
+  FARPOINT_HOST_DEVICE float point_bias(double nx, double value) const {
     if (value <= 0.0) {
-      return std::numeric_limits<float>::infinity();  // no distance is below 0
+      return kFloatInfinity;  // no distance is below 0
     }
-    if (!usable_ || std::isinf(value)) {
-      return -std::numeric_limits<float>::infinity();
+    if (!usable_ || value == kInfinity) {
+      return -kFloatInfinity;
     }
     const double v = value * value_to_packed_;
     return round_down(0.5 * (nx * shrink_ - v * (1.0 + 0x1p-21) - absolute_));
   }
 
   // B of a pick (or of any row of the other side) with squared norm ny.
-  float pick_bias(double ny) const { return round_down(0.5 * ny * shrink_); }
+  FARPOINT_HOST_DEVICE float pick_bias(double ny) const { return round_down(0.5 * ny * shrink_); }
 
  private:
+  static constexpr float kFloatInfinity = std::numeric_limits<float>::infinity();
+
   ScreenBound(Metric metric, Index dimension, double value_to_packed, double product_error, bool usable)
       : value_to_packed_(value_to_packed), shrink_(1.0 - (product_error + 16 * 0x1p-24)), usable_(usable) {
     const auto d = static_cast<double>(dimension);
@@ -107,15 +111,15 @@ class ScreenBound {
 
   // Finite x only. Converting errs by half a unit in the last place or by a subnormal; a whole one is
   // taken off, which is cheaper than finding out.
-  static float round_down(double x) {
+  FARPOINT_HOST_DEVICE static float round_down(double x) {
     const auto f = static_cast<float>(x);
     return f - (std::abs(f) * 0x1p-23F + 0x1p-149F);
   }
 
-  double value_to_packed_;
-  double shrink_;
+  double value_to_packed_ = 1.0;
+  double shrink_ = 1.0;
   double absolute_ = 0.0;
-  bool usable_;
+  bool usable_ = false;
 };
 
 }  // namespace farpoint

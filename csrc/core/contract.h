@@ -36,16 +36,16 @@ inline double halving_sum(double (&a)[kAccumulators]) {
   return a[0];
 }
 
-inline double stored_value(double value, ElementType type) {
+FARPOINT_HOST_DEVICE inline double stored_value(double value, ElementType type) {
   return type == ElementType::float64 ? value : static_cast<double>(static_cast<float>(value));
 }
 
-inline double squared_value(double total, double scale, ElementType type) {
+FARPOINT_HOST_DEVICE inline double squared_value(double total, double scale, ElementType type) {
   return stored_value(total * scale, type);
 }
 
 // Rounding can leave 1 - x.y / sqrt(x.x * y.y) a few 2^-53 below zero for parallel rows.
-inline double cosine_value(double dot, double x_dot_x, double y_dot_y, ElementType type) {
+FARPOINT_HOST_DEVICE inline double cosine_value(double dot, double x_dot_x, double y_dot_y, ElementType type) {
   const double distance = 1.0 - dot / std::sqrt(x_dot_x * y_dot_y);
   return stored_value(distance > 0.0 ? distance : 0.0, type);
 }

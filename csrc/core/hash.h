@@ -8,7 +8,7 @@
 namespace farpoint {
 
 // Evenly spread, unpredictable numbers in [0, 1) without state (splitmix64's finaliser).
-inline double unit_hash(Index i) {
+FARPOINT_HOST_DEVICE inline double unit_hash(Index i) {
   auto z = static_cast<std::uint64_t>(i) + 0x9e3779b97f4a7c15ULL;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;

@@ -13,7 +13,7 @@ struct PointKey {
   double value = -kInfinity;
   Index row = 0;
 
-  bool before(const PointKey& other) const {
+  FARPOINT_HOST_DEVICE bool before(const PointKey& other) const {
     return value > other.value || (value == other.value && row < other.row);
   }
 };
@@ -21,7 +21,7 @@ struct PointKey {
 struct Threshold {
   PointKey last;  // the last place that still belongs to the level
 
-  bool admits(double value, Index row) const {
+  FARPOINT_HOST_DEVICE bool admits(double value, Index row) const {
     return value > last.value || (value == last.value && row <= last.row);
   }
   // Everything with a value >= `value`.

@@ -149,4 +149,26 @@ inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;
 // Work a matrix element, in multiply-adds as kWorkPerThread counts them: how many threads are of use.
 inline constexpr double kBucketWorkPerElement = 150;
 
+// The CUDA backend. Not yet measured on a device: chosen from the numbers of an H100 (132 multiprocessors, 50 MB of
+// second-level cache, some microseconds a launch), see docs/decisions/0006-cuda.md.
+
+// Candidates of a level. A pick reads their codes from the first-level caches and costs a barrier of the grid.
+inline constexpr Index kDeviceCandidates = 8192;
+// Candidates of a block, about: fewer blocks make a cheaper barrier.
+inline constexpr Index kPickShare = 64;
+// Picks, and tiles of picks, of one launch: some milliseconds, so that a call can be stopped.
+inline constexpr Index kPicksPerLaunch = 4096;
+inline constexpr Index kTilesPerLaunch = 16;
+inline constexpr double kPairsPerLaunch = 2e10;
+// Rows that are tried with codes.
+inline constexpr Index kDeviceTrialRows = 2048;
+// Rows sampled for the scale of codes, and the share of them whose largest element it reaches.
+inline constexpr Index kScaleSample = 4096;
+inline constexpr double kScaleQuantile = 0.995;
+// Bytes of rows that are packed, or brought from the host, at a time; and of one part of a copy.
+inline constexpr Index kStageBytes = Index{256} << 20;
+inline constexpr Index kUploadBytes = Index{8} << 20;
+// Share of free device memory that a call plans with.
+inline constexpr double kUsableMemory = 0.9;
+
 }  // namespace farpoint::tuning

@@ -5,6 +5,13 @@
 #include <cstdint>
 #include <limits>
 
+// What kernels of a GPU share with the host.
+#if defined(__CUDACC__)
+#define FARPOINT_HOST_DEVICE __host__ __device__
+#else
+#define FARPOINT_HOST_DEVICE
+#endif
+
 namespace farpoint {
 
 // Rows, columns, picks and their products are 64-bit everywhere: n x d passes 2^31.
@@ -15,7 +22,7 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 enum class ElementType : int { float16, bfloat16, float32, float64, int8, uint8 };
 inline constexpr int kElementTypes = 6;
 
-constexpr std::size_t element_size(ElementType type) {
+FARPOINT_HOST_DEVICE constexpr std::size_t element_size(ElementType type) {
   switch (type) {
     case ElementType::float16:
     case ElementType::bfloat16:

@@ -5,29 +5,10 @@
 #include <cmath>
 
 #include "core/contract.h"
+#include "core/packing.h"
 #include "core/tuning.h"
 
 namespace farpoint::cpu {
-namespace {
-
-// The power of two that brings `largest` to [1/2, 1).
-double packing_scale_for(double largest) {
-  if (!(largest > 0.0)) {
-    return 1.0;
-  }
-  int exponent = 0;
-  std::frexp(largest, &exponent);
-  return std::ldexp(1.0, -exponent);
-}
-
-// v' = v * value_to_packed (core/bounds.h). Stored values are scale * |x - y|^2, packed ones
-// packing_scale^2 * |x - y|^2; both factors are powers of two.
-double value_to_packed(Metric metric, double scale, double packing_scale) {
-  return metric == Metric::cosine ? 2.0 : packing_scale / scale * packing_scale;
-}
-
-}  // namespace
-
 KernelSet kernel_set(SimdLevel level) {
   switch (level) {
 #if defined(FARPOINT_ARM_LEVELS)
@@ -55,7 +36,7 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
       type_(sample.type),
       dimension_(sample.columns),
       scale_(scale),
-      packing_scale_(metric == Metric::cosine ? 1.0 : packing_scale_for(largest)),
+      packing_scale_(packing_scale(metric, largest)),
       value_to_packed_(value_to_packed(metric, scale, packing_scale_)),
       centre_(static_cast<std::size_t>(sample.columns), 0.0),
       bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)) {

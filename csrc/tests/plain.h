@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/contract.h"
+#include "core/select.h"
 #include "core/types.h"
 
 namespace plain {
@@ -62,6 +63,38 @@ double dot(const T* x, const T* y, Index d) {
 template <class T>
 farpoint::ElementType type_of() {
   return sizeof(T) == 8 ? farpoint::ElementType::float64 : farpoint::ElementType::float32;
+}
+
+template <class T>
+double value(const Matrix<T>& m, Index i, Index j) {
+  return farpoint::squared_value(squared(m.row(i), m.row(j), m.columns), 1.0, type_of<T>());
+}
+
+template <class T>
+farpoint::SelectResult select(const Matrix<T>& m, Index k, Index first) {
+  farpoint::SelectResult result;
+  std::vector<double> values(static_cast<std::size_t>(m.rows), farpoint::kInfinity);
+  std::vector<bool> free(values.size(), true);
+  Index next = first;
+  while (true) {
+    const auto at = static_cast<std::size_t>(next);
+    result.next_value = next < 0 ? 0.0 : values[at];
+    if (next < 0 || static_cast<Index>(result.indices.size()) == k) {
+      return result;
+    }
+    result.indices.push_back(next);
+    result.values.push_back(values[at]);
+    free[at] = false;
+    Index best = -1;
+    for (Index i = 0; i < m.rows; ++i) {
+      double& value = values[static_cast<std::size_t>(i)];
+      value = std::min(value, plain::value(m, i, next));
+      if (free[static_cast<std::size_t>(i)] && (best < 0 || value > values[static_cast<std::size_t>(best)])) {
+        best = i;
+      }
+    }
+    next = best;
+  }
 }
 
 }  // namespace plain

@@ -14,40 +14,8 @@ using namespace farpoint::cpu;
 namespace {
 
 template <class T>
-double plain_value(const plain::Matrix<T>& m, Index i, Index j) {
-  return farpoint::squared_value(plain::squared(m.row(i), m.row(j), m.columns), 1.0, plain::type_of<T>());
-}
-
-template <class T>
-farpoint::SelectResult plain_select(const plain::Matrix<T>& m, Index k, Index first) {
-  farpoint::SelectResult result;
-  std::vector<double> values(static_cast<std::size_t>(m.rows), farpoint::kInfinity);
-  std::vector<bool> free(values.size(), true);
-  Index next = first;
-  while (true) {
-    const auto at = static_cast<std::size_t>(next);
-    result.next_value = next < 0 ? 0.0 : values[at];
-    if (next < 0 || static_cast<Index>(result.indices.size()) == k) {
-      return result;
-    }
-    result.indices.push_back(next);
-    result.values.push_back(values[at]);
-    free[at] = false;
-    Index best = -1;
-    for (Index i = 0; i < m.rows; ++i) {
-      double& value = values[static_cast<std::size_t>(i)];
-      value = std::min(value, plain_value(m, i, next));
-      if (free[static_cast<std::size_t>(i)] && (best < 0 || value > values[static_cast<std::size_t>(best)])) {
-        best = i;
-      }
-    }
-    next = best;
-  }
-}
-
-template <class T>
 void compare(const plain::Matrix<T>& m, Index k, Index first) {
-  const auto expected = plain_select(m, k, first);
+  const auto expected = plain::select(m, k, first);
   for (const SimdLevel level : usable_simd_levels()) {
     for (const int threads : {1, 2, 4}) {
       SelectProblem problem;
@@ -131,8 +99,8 @@ TEST_CASE("nearest rows, closest pair and all pairs") {
   ClosestPair expected;
   for (Index i = 0; i < m.rows; ++i) {
     for (Index j = i + 1; j < m.rows; ++j) {
-      if (plain_value(m, i, j) < expected.value) {
-        expected = {plain_value(m, i, j), i, j};
+      if (plain::value(m, i, j) < expected.value) {
+        expected = {plain::value(m, i, j), i, j};
       }
     }
   }
@@ -160,7 +128,7 @@ TEST_CASE("nearest rows, closest pair and all pairs") {
         const auto best = std::min_element(row, row + 650);
         CHECK(values[static_cast<std::size_t>(i)] == *best);
         CHECK(indices[static_cast<std::size_t>(i)] == best - row);
-        CHECK(row[(i * 7) % 650] == plain_value(m, i, (i * 7) % 650));
+        CHECK(row[(i * 7) % 650] == plain::value(m, i, (i * 7) % 650));
       }
     }
   }

@@ -1,0 +1,92 @@
+// Which screen a level uses, and its operands, brought up to date. Twin of cpu/screen_plan.h.
+//
+// Codes are made once, for all rows, where they fit the device. Whether they are fine enough is tried on the first
+// rows of a level and judged by what they let through in vain: work that counts, so that a trial costs nothing. Where
+// they are too coarse the level goes on with packed float32 rows, and codes are tried again when there are twice as
+// many picks.
+#pragma once
+
+#include <memory>
+
+#include "cuda/catch_up.h"
+#include "cuda/codes.h"
+#include "cuda/pick_list.h"
+
+namespace farpoint::cuda {
+
+// Device memory that grows and keeps what it holds.
+template <class T>
+class GrowingBuffer {
+ public:
+  explicit GrowingBuffer(const Device& device) : device_(&device) {}
+  T* data() { return buffer_.data(); }
+  void reserve(Index size, Index used) {
+    if (size <= buffer_.size()) {
+      return;
+    }
+    Buffer<T> larger(std::max(size, buffer_.size() + buffer_.size() / 2));
+    if (used > 0) {
+      check(cudaMemcpyAsync(larger.data(), buffer_.data(), static_cast<std::size_t>(used) * sizeof(T),
+                            cudaMemcpyDeviceToDevice, device_->stream()),
+            "making room");
+    }
+    buffer_ = std::move(larger);  // the old one is freed when the copy is done: cudaFree waits for it
+  }
+
+ private:
+  const Device* device_;
+  Buffer<T> buffer_;
+};
+
+class ScreenPlan {
+ public:
+  // Codes all rows if there is room for that and codes can be used at all.
+  ScreenPlan(Points& points, Control& control);
+  // Bytes of device memory that codes of all rows take.
+  static Index code_bytes(const Frame& frame, Index rows);
+
+  bool uses_codes() const { return codes_ && fine_enough_; }
+  // Whether the next rows should be a trial of codes, and how it went.
+  bool wants_trial(Index picks) const { return codes_ && !fine_enough_ && picks >= trial_at_; }
+  void begin_trial() { fine_enough_ = true; }
+  // What the screen in use did since the last call.
+  void judge(const ScreenCounts& counts, Index picks);
+
+  // Rows that are packed at a time.
+  Index chunk_rows() const { return chunk_rows_; }
+  // Operands against the whole pick list; the screen in use decides which of the two to ask for.
+  CodeOperands code_operands(const PickList& picks);
+  FloatOperands float_operands(const PickList& picks, const ListedRows& listed);
+  // Where picks are the rows of the matrix themselves, and codes are used.
+  CodeOperands own_code_operands() const;
+
+ private:
+  FloatOperands row_operands(const ListedRows& listed);
+
+  struct Codes {
+    float scale;
+    Buffer<std::int8_t> codes;
+    Buffer<RowNumbers> numbers;
+  };
+
+  Points* points_;
+  const Device* device_;
+  Index code_columns_;
+  Index float_columns_;
+  Index chunk_rows_;
+  std::unique_ptr<Codes> codes_;  // of all rows
+  bool fine_enough_ = false;
+  Index trial_at_ = 1;
+  // Of the picks.
+  Index picks_coded_ = 0;
+  GrowingBuffer<std::int8_t> pick_codes_;
+  GrowingBuffer<RowNumbers> pick_code_numbers_;
+  Index picks_packed_ = 0;
+  GrowingBuffer<float> packed_picks_;
+  GrowingBuffer<RowNumbers> packed_pick_numbers_;
+  // Of the rows of a chunk.
+  GrowingBuffer<float> packed_rows_;
+  GrowingBuffer<RowNumbers> packed_row_numbers_;
+};
+
+}  // namespace farpoint::cuda

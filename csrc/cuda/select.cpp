@@ -1,0 +1,290 @@
+#include "cuda/select.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/tuning.h"
+#include "cuda/passes.h"
+#include "cuda/pick.h"
+#include "cuda/select_state.h"
+
+namespace farpoint::cuda {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+class DeviceStages final : public Stages {
+ public:
+  DeviceStages(const SelectProblem& problem, Points& points, const Points* anchors, Control& control)
+      : control_(&control),
+        kept_away_(static_cast<Index>(problem.selected.size()) + problem.anchors.view.rows),
+        free_rows_(points.size() - static_cast<Index>(problem.selected.size())),
+        state_(points, kept_away_ + problem.request.count, problem.request.assign, control),
+        capacity_(candidate_capacity(points)),
+        picked_(tuning::kPicksPerLaunch),
+        picked_places_(tuning::kPicksPerLaunch),
+        picked_values_(tuning::kPicksPerLaunch),
+        report_(1),
+        bests_(2 * most_pick_blocks(points.device().info())),
+        barrier_(1),
+        sample_(std::min(points.size(), tuning::kRankSample)),
+        candidate_store_(points.staged() ? capacity_ * points.frame().row_bytes() : 0) {
+    if (!problem.selected.empty()) {
+      Buffer<Index> selected(static_cast<Index>(problem.selected.size()));
+      upload(device(), selected.data(), problem.selected);
+      state_.picks().append_rows(selected.data(), selected.size(), control);
+      take_rows(selected.data(), selected.size(), state_.rows().values, device());
+    }
+    if (anchors != nullptr) {
+      state_.picks().append_others(*anchors);
+    }
+  }
+
+  void accept_first(Index first) override {
+    Buffer<Index> row(1);
+    upload(device(), row.data(), std::span<const Index>(&first, 1));
+    state_.picks().append_rows(row.data(), 1, *control_);
+    take_rows(row.data(), 1, state_.rows().values, device());
+    if (state_.rows().labels != nullptr) {
+      const auto entry = static_cast<std::int32_t>(kept_away_);
+      upload(device(), state_.rows().labels + first, std::span<const std::int32_t>(&entry, 1));
+    }
+    --free_rows_;
+  }
+
+  void seed() override {
+    const PickState picks = state_.picks().state();
+    Points& points = state_.points();
+    points.for_each_chunk(*control_, [&](Rows rows, Index begin, Index end) {
+      cuda::seed(points.frame().contract(), rows, begin, end, state_.rows(), picks, device());
+    });
+    device().synchronise(*control_);
+    seeded_ = points.size();
+  }
+
+  double value_at_rank(Index rank) override {
+    const Index rows = state_.points().size();
+    const Index sample = sample_.size();
+    sample_values(state_.rows().values, rows, sample, sample_.data(), device());
+    std::vector<double> values(at(sample));
+    download(device(), std::span(values), static_cast<const double*>(sample_.data()));
+    device().synchronise(*control_);
+    std::erase(values, kTaken);
+    double value = 0.0;
+    if (!values.empty()) {
+      const Index last = static_cast<Index>(values.size()) - 1;
+      const auto wanted = static_cast<Index>(static_cast<double>(rank) * static_cast<double>(sample) /
+                                             static_cast<double>(rows));
+      const auto nth = values.begin() + std::clamp<Index>(wanted - 1, 0, last);
+      std::nth_element(values.begin(), nth, values.end(), std::greater<>());
+      value = *nth;
+    }
+    return value > 0.0 ? value
+                       : std::max(state_.primitives().largest(state_.rows().values, rows, *control_), 0.0);
+  }
+
+  Index gather(const Threshold& threshold) override { return state_.list(threshold); }
+
+  // Looking among likely near picks first saves products, which cost a device little.
+  void certify(const Threshold& /*threshold*/) override {}
+
+  Index catch_up(Threshold& threshold, Index capacity) override {
+    state_.catch_up(threshold);
+    if (state_.listed_count() > capacity) {
+      keep_first(threshold, capacity);
+    }
+    return state_.listed_count();
+  }
+
+  PickEnd pick(const Threshold& threshold, const SelectRequest& request, SelectResult& result) override {
+    if (state_.listed_count() == 0) {
+      return PickEnd::level_exhausted;
+    }
+    PickTask task;
+    task.contract = state_.points().frame().contract();
+    task.candidates = state_.bring(state_.listed(), state_.listed_count(), candidate_store_.data());
+    task.state = state_.rows();
+    task.threshold = threshold;
+    task.minimum_value = request.minimum_value;
+    task.most = tuning::kPicksPerLaunch;
+    task.picked = picked_.data();
+    task.picked_places = picked_places_.data();
+    task.picked_values = picked_values_.data();
+    task.report = report_.data();
+    task.bests = bests_.data();
+    task.barrier = barrier_.data();
+    task.counts = state_.counts();
+    // The operands of the candidates do not change while picks are added.
+    const bool codes = state_.plan().uses_codes();
+    const CodeOperands code_operands = codes ? state_.plan().own_code_operands() : CodeOperands();
+    const FloatOperands float_operands =
+        codes ? FloatOperands() : state_.plan().float_operands(state_.picks(), task.candidates);
+    for (;;) {
+      task.first_entry = state_.picks().size();
+      task.left = request.count - static_cast<Index>(result.indices.size());
+      if (codes) {
+        cuda::pick(task, code_operands, device());
+      } else {
+        cuda::pick(task, float_operands, device());
+      }
+      const PickReport report = record(task, request, result);
+      if (report.end != LaunchEnd::more) {
+        result.next_value = report.next_value;
+        return report.end == LaunchEnd::level_exhausted ? PickEnd::level_exhausted
+               : report.end == LaunchEnd::complete      ? PickEnd::complete
+                                                        : PickEnd::below_minimum;
+      }
+    }
+  }
+
+  void pick_duplicates(const SelectRequest& request, SelectResult& result) override {
+    result.next_value = 0.0;
+    if (request.minimum_value > 0.0) {
+      return;
+    }
+    const std::vector<double> values = download_values();
+    std::vector<Index> rows;
+    for (Index i = 0; i < state_.points().size(); ++i) {
+      if (static_cast<Index>(result.indices.size()) == request.count) {
+        break;
+      }
+      if (values[at(i)] != kTaken) {
+        rows.push_back(i);
+        --free_rows_;
+        result.indices.push_back(i);
+        result.values.push_back(0.0);
+      }
+    }
+    Buffer<Index> taken(static_cast<Index>(rows.size()));
+    upload<Index>(device(), taken.data(), rows);
+    take_rows(taken.data(), taken.size(), state_.rows().values, device());
+    device().synchronise(*control_);
+  }
+
+  void assign(SelectResult& result) override {
+    // Picks are taken, so that this lists the rest; a pick's own label and value are known.
+    state_.list(Threshold::everything());
+    state_.catch_up(Threshold::everything());
+    std::vector<std::int32_t> labels(at(state_.points().size()));
+    download(device(), std::span(labels), static_cast<const std::int32_t*>(state_.rows().labels));
+    result.label_values = download_values();
+    result.labels.resize(labels.size());
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      result.labels[i] = std::max<Index>(labels[i] - kept_away_, -1);
+      result.label_values[i] = std::max(result.label_values[i], 0.0);  // a pick is at 0 from itself
+    }
+  }
+
+  Index capacity() const override { return capacity_; }
+  Index free_rows() const override { return free_rows_; }
+
+  SelectStatistics& statistics() override {
+    const ScreenCounts counts = state_.download_counts();
+    statistics_.pairs_screened = static_cast<Index>(counts.screened);
+    statistics_.pairs_refined = seeded_ + static_cast<Index>(counts.refined);
+    statistics_.pairs_improved = seeded_ + static_cast<Index>(counts.improved);
+    return statistics_;
+  }
+
+ private:
+  const Device& device() const { return state_.device(); }
+
+  static Index candidate_capacity(const Points& points) {
+    const tuning::Schedule& schedule = tuning::schedule(points.device().eager());
+    const Index wanted = points.device().eager() ? schedule.max_candidates : tuning::kDeviceCandidates;
+    return std::max<Index>(1, std::min({wanted, most_candidates(points.device().info()), points.size(),
+                                        points.staged() ? points.chunk_rows() : wanted}));
+  }
+
+  std::vector<double> download_values() {
+    std::vector<double> values(at(state_.points().size()));
+    download(device(), std::span(values), static_cast<const double*>(state_.rows().values));
+    device().synchronise(*control_);
+    return values;
+  }
+
+  // Of the listed rows the first `capacity` in the order; the threshold is raised to the last of them.
+  void keep_first(Threshold& threshold, Index capacity) {
+    const Index count = state_.listed_count();
+    Buffer<double> gathered(count);
+    gather_values(state_.listed(), count, state_.rows().values, gathered.data(), device());
+    std::vector<Index> rows(at(count));
+    std::vector<double> values(at(count));
+    download(device(), std::span(rows), state_.listed());
+    download(device(), std::span(values), static_cast<const double*>(gathered.data()));
+    device().synchronise(*control_);
+    std::vector<PointKey> keys;
+    keys.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      keys.push_back({values[i], rows[i]});
+    }
+    const auto last = keys.begin() + static_cast<std::ptrdiff_t>(capacity - 1);
+    std::nth_element(keys.begin(), last, keys.end(),
+                     [](const PointKey& a, const PointKey& b) { return a.before(b); });
+    threshold.last = *last;
+    rows.clear();
+    std::transform(keys.begin(), last + 1, std::back_inserter(rows), [](const PointKey& key) { return key.row; });
+    state_.set_list(rows);
+    device().synchronise(*control_);  // before `rows` goes
+  }
+
+  // Takes over what a launch picked.
+  PickReport record(const PickTask& task, const SelectRequest& request, SelectResult& result) {
+    PickReport report;
+    download(device(), std::span(&report, 1), static_cast<const PickReport*>(report_.data()));
+    device().synchronise(*control_);
+    const std::size_t before = result.indices.size();
+    result.indices.resize(before + at(report.picked));
+    result.values.resize(before + at(report.picked));
+    download(device(), std::span(result.indices).subspan(before), static_cast<const Index*>(picked_.data()));
+    download(device(), std::span(result.values).subspan(before),
+             static_cast<const double*>(picked_values_.data()));
+    state_.picks().append_listed(picked_.data(), picked_places_.data(), report.picked, task.candidates);
+    free_rows_ -= report.picked;
+    control_->set_progress(static_cast<Index>(result.indices.size()), request.count,
+                           report.next_value);
+    device().synchronise(*control_);
+    return report;
+  }
+
+  Control* control_;
+  Index kept_away_;
+  Index free_rows_;
+  SelectState state_;
+  Index capacity_;
+  Buffer<Index> picked_;
+  Buffer<Index> picked_places_;
+  Buffer<double> picked_values_;
+  Buffer<PickReport> report_;
+  Buffer<BlockBest> bests_;
+  Buffer<unsigned> barrier_;
+  Buffer<double> sample_;
+  Buffer<std::byte> candidate_store_;
+  Index seeded_ = 0;
+  SelectStatistics statistics_;
+};
+
+}  // namespace
+
+SelectResult select(const SelectProblem& problem, Control& control) {
+  control.set_progress(0, problem.request.count, kInfinity);
+  const Index picks =
+      static_cast<Index>(problem.selected.size()) + problem.anchors.view.rows + problem.request.count;
+  check_sizes(problem.points.view.rows, picks);
+  const Device device(problem.options);
+  const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, device, control);
+  // Codes, numbers and an address a pick, and the anchors.
+  const Index pick_bytes = picks * (frame.contract().dimension + 64) +
+                           (problem.anchors.on_device ? 0 : problem.anchors.view.rows * frame.row_bytes());
+  Points points(problem.points, frame, place_matrix(problem.points, frame, pick_bytes, device), device, control);
+  std::unique_ptr<Points> anchors;
+  if (problem.anchors.view.rows > 0) {
+    anchors = std::make_unique<Points>(problem.anchors, frame, Placement::resident, device, control);
+  }
+  DeviceStages stages(problem, points, anchors.get(), control);
+  return run_select(problem.request, stages, control);
+}
+
+}  // namespace farpoint::cuda

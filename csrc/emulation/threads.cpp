@@ -1,0 +1,598 @@
+#include "emulation/threads.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <new>
+#include <numeric>
+#include <vector>
+
+#include "emulation/fiber.h"
+#include "emulation/settings.h"
+
+namespace farpoint::emulation {
+
+constinit thread_local const ThreadView* current_thread = nullptr;
+
+namespace {
+
+#if defined(FARPOINT_ADDRESS_SANITIZER) || defined(FARPOINT_THREAD_SANITIZER)
+constexpr std::size_t kStackBytes = std::size_t{256} * 1024;  // instrumented frames are large
+#else
+constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
+#endif
+constexpr unsigned char kGarbage = 0xA5;
+constexpr std::size_t kSharedAlignment = 128;
+constexpr int kFutileAttempts = 1000;
+
+struct Block;
+
+struct Copy {
+  void* to;
+  const void* from;
+};
+
+struct Thread : ThreadView {
+  Thread(Fiber::Entry entry, std::size_t number) : fiber(entry, this, kStackBytes, number) {}
+
+  Fiber fiber;
+  Block* in = nullptr;
+  unsigned warp = 0;
+  int futile_attempts = 0;
+  // Where it waits or waited last, for messages.
+  const char* operation = "";
+  Site site;
+  std::vector<Copy> copies;
+  std::vector<std::size_t> group_ends;  // in copies
+};
+
+// Lanes that meet in one operation.
+struct Meeting {
+  unsigned mask = 0;
+  unsigned arrived = 0;
+  const char* operation = "";
+  Site site;
+};
+
+// Sets of lanes are bit masks.
+struct Warp {
+  unsigned live = 0;     // exist and have not returned
+  unsigned ready = 0;    // may run
+  unsigned yielded = 0;  // may run when it is the block's turn again
+  unsigned open = 0;     // meetings, of those below
+  std::array<Meeting, kWarpSize> meetings;
+  std::array<void*, kWarpSize> brought{};
+};
+
+struct SharedDelete {
+  void operator()(unsigned char* bytes) const { ::operator delete(bytes, std::align_val_t{kSharedAlignment}); }
+};
+
+struct Block {
+  std::size_t slot = 0;
+  unsigned index = 0;
+  unsigned size = 0;
+  unsigned returned = 0;  // threads
+  unsigned arrived = 0;   // threads at the barrier
+  int flags = 0;          // of those
+  int result = 0;         // of the barrier before
+  const char* operation = "";
+  Site site;
+  unsigned ready_warps = 0;    // with lanes that are ready
+  unsigned yielded_warps = 0;  // with lanes that yielded
+  std::array<Warp, kWarpSize> warps;  // at most 1024 threads
+  std::unique_ptr<unsigned char, SharedDelete> shared;
+  std::size_t shared_bytes = 0;
+};
+
+bool same(const Site& a, const Site& b) {
+  return a.line() == b.line() && a.column() == b.column() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
+}
+bool same(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
+
+std::string describe(const Site& site) {
+  return std::string(site.file_name()) + ":" + std::to_string(site.line());
+}
+std::string describe(const char* operation, const Site& site) {
+  return std::string(operation) + " at " + describe(site);
+}
+std::string describe_mask(unsigned mask) {
+  std::array<char, 16> text{};
+  static_cast<void>(std::snprintf(text.data(), text.size(), "0x%08x", mask));
+  return text.data();
+}
+// One for each operating-system thread that launches. Its fibers never leave it.
+class Scheduler {
+ public:
+  Scheduler() { host_.adopt_current_stack(); }
+
+  void run(const Launch& launch);
+  int meet_block(bool flag, const char* operation, const Site& site);
+  void* const* meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site);
+  void release_lanes(unsigned mask);
+  void give_way(const char* operation, const Site& site);
+  void signal_progress() { futile_turns_ = 0; }
+  const Launch& launch() const { return *launch_; }
+
+ private:
+  static void thread_main(void* argument);
+  void start_block(Block& block);
+  void thread_returns();
+  std::uint64_t random();
+  std::int64_t random_step(std::int64_t count);
+  unsigned pick(unsigned mask);
+  Thread& thread(const Block& block, std::size_t number);
+  // The thread to run next, or null when all have returned.
+  Thread* next();
+  void next_turn();
+  // Runs others until this thread is ready again.
+  void wait(const char* operation, const Site& site);
+  [[noreturn]] void fail_for_deadlock();
+  [[noreturn]] void fail_for_spinning();
+
+  Context host_;
+  std::vector<std::unique_ptr<Thread>> threads_;  // of the block in slot s: from s * launch.threads on
+  std::vector<std::unique_ptr<Block>> blocks_;    // by slot: those that are live at once
+  const Launch* launch_ = nullptr;
+  Order order_ = Order::rising;
+  std::uint64_t random_state_ = 1;
+  std::size_t slots_ = 0;
+  std::size_t unfinished_ = 0;  // slots
+  std::size_t turn_ = 0;        // the slot that runs
+  std::size_t turn_step_ = 1;
+  std::size_t idle_turns_ = 0;     // in a row: nothing could run
+  std::int64_t futile_turns_ = 0;  // in a row: nobody signalled
+  std::int64_t started_ = 0;       // blocks
+  std::int64_t first_block_ = 0;
+  std::int64_t block_step_ = 1;
+};
+
+// The scheduler while it runs a launch.
+constinit thread_local Scheduler* active = nullptr;
+
+Thread& self() {
+  return const_cast<Thread&>(static_cast<const Thread&>(*current_thread));
+}
+
+Thread& Scheduler::thread(const Block& block, std::size_t number) {
+  return *threads_[block.slot * static_cast<std::size_t>(launch_->threads) + number];
+}
+
+std::uint64_t Scheduler::random() {
+  random_state_ ^= random_state_ << 13;
+  random_state_ ^= random_state_ >> 7;
+  random_state_ ^= random_state_ << 17;
+  return random_state_ >> 11;
+}
+
+// Steps of this size, modulo count, visit everything.
+std::int64_t Scheduler::random_step(std::int64_t count) {
+  while (true) {
+    const auto step = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(count)) + 1;
+    if (std::gcd(step, count) == 1) {
+      return step;
+    }
+  }
+}
+
+unsigned Scheduler::pick(unsigned mask) {
+  switch (order_) {
+    case Order::rising:
+      return static_cast<unsigned>(std::countr_zero(mask));
+    case Order::falling:
+      return 31U - static_cast<unsigned>(std::countl_zero(mask));
+    case Order::shuffled:
+      break;
+  }
+  const auto turn = static_cast<int>(random() % kWarpSize);
+  return (static_cast<unsigned>(std::countr_zero(std::rotr(mask, turn))) + static_cast<unsigned>(turn)) %
+         kWarpSize;
+}
+
+void Scheduler::thread_main(void* argument) {
+  Thread& me = *static_cast<Thread*>(argument);
+  while (true) {
+    const Launch& launch = active->launch();
+    launch.run_thread(launch.kernel);
+    active->thread_returns();
+    static_cast<void>(me);
+  }
+}
+
+void Scheduler::start_block(Block& block) {
+  const std::int64_t blocks = launch_->blocks;
+  block.index = static_cast<unsigned>((first_block_ + started_ * block_step_) % blocks);
+  ++started_;
+  block.size = static_cast<unsigned>(launch_->threads);
+  block.returned = 0;
+  block.arrived = 0;
+  block.yielded_warps = 0;
+  block.ready_warps = 0;
+  if (launch_->shared_bytes > 0) {
+    std::memset(block.shared.get(), kGarbage, launch_->shared_bytes);
+  }
+  for (unsigned first = 0; first < block.size; first += kWarpSize) {
+    const unsigned lanes = std::min(kWarpSize, block.size - first);
+    Warp& warp = block.warps[first / kWarpSize];
+    warp.live = ~0U >> (kWarpSize - lanes);
+    warp.ready = warp.live;
+    warp.yielded = 0;
+    warp.open = 0;
+    block.ready_warps |= 1U << (first / kWarpSize);
+  }
+  for (unsigned i = 0; i < block.size; ++i) {
+    Thread& t = thread(block, i);
+    t.thread = {i, 0, 0};
+    t.block = {block.index, 0, 0};
+    t.block_size = dim3(block.size);
+    t.grid_size = dim3(static_cast<unsigned>(blocks));
+    t.lane = i % kWarpSize;
+    t.shared = block.shared.get();
+    t.shared_bytes = launch_->shared_bytes;
+    t.in = &block;
+    t.futile_attempts = 0;
+    t.copies.clear();
+    t.group_ends.clear();
+  }
+}
+
+void Scheduler::run(const Launch& launch) {
+  launch_ = &launch;
+  order_ = settings().order;
+  random_state_ = (settings().seed + 1) * 0x9e3779b97f4a7c15U | 1U;
+  first_block_ = 0;
+  block_step_ = 1;
+  turn_step_ = 1;
+  slots_ = launch.cooperative ? static_cast<std::size_t>(launch.blocks) : 1;
+  if (order_ == Order::falling) {
+    first_block_ = launch.blocks - 1;
+    block_step_ = launch.blocks > 1 ? launch.blocks - 1 : 1;
+  } else if (order_ == Order::shuffled) {
+    first_block_ = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(launch.blocks));
+    block_step_ = random_step(launch.blocks);
+    turn_step_ = static_cast<std::size_t>(random_step(static_cast<std::int64_t>(slots_)));
+  }
+  started_ = 0;
+  turn_ = 0;
+  idle_turns_ = 0;
+  futile_turns_ = 0;
+  unfinished_ = slots_;
+
+  while (blocks_.size() < slots_) {
+    blocks_.push_back(std::make_unique<Block>());
+    blocks_.back()->slot = blocks_.size() - 1;
+  }
+  while (threads_.size() < slots_ * static_cast<std::size_t>(launch.threads)) {
+    threads_.push_back(std::make_unique<Thread>(&Scheduler::thread_main, threads_.size()));
+  }
+  for (std::size_t s = 0; s < slots_; ++s) {
+    Block& block = *blocks_[s];
+    // Of exactly the size asked for, so that AddressSanitizer sees what goes beyond.
+    if (block.shared_bytes != launch.shared_bytes) {
+      block.shared.reset(launch.shared_bytes == 0
+                             ? nullptr
+                             : static_cast<unsigned char*>(::operator new(
+                                   launch.shared_bytes, std::align_val_t{kSharedAlignment})));
+      block.shared_bytes = launch.shared_bytes;
+    }
+    start_block(block);
+  }
+  active = this;
+  if (Thread* const first = next()) {
+    current_thread = first;
+    host_.switch_to(first->fiber);
+  }
+  active = nullptr;
+  launch_ = nullptr;
+}
+
+Thread* Scheduler::next() {
+  while (true) {
+    Block& block = *blocks_[turn_];
+    if (block.ready_warps != 0) {
+      idle_turns_ = 0;
+      const unsigned w = pick(block.ready_warps);
+      Warp& warp = block.warps[w];
+      const unsigned lane = pick(warp.ready);
+      warp.ready &= ~(1U << lane);
+      if (warp.ready == 0) {
+        block.ready_warps &= ~(1U << w);
+      }
+      return &thread(block, w * kWarpSize + lane);
+    }
+    if (block.returned == block.size) {
+      if (started_ < launch_->blocks) {
+        start_block(block);
+        continue;
+      }
+      block.size = 0;
+      block.returned = 1;
+      if (--unfinished_ == 0) {
+        return nullptr;
+      }
+    }
+    next_turn();
+  }
+}
+
+void Scheduler::next_turn() {
+  turn_ = (turn_ + turn_step_) % slots_;
+  Block& block = *blocks_[turn_];
+  if (block.yielded_warps == 0) {
+    if (block.ready_warps == 0 && ++idle_turns_ > slots_) {
+      fail_for_deadlock();
+    }
+    return;
+  }
+  if (++futile_turns_ > settings().spin_limit * static_cast<std::int64_t>(slots_)) {
+    fail_for_spinning();
+  }
+  block.ready_warps |= block.yielded_warps;
+  for (unsigned set = block.yielded_warps; set != 0; set &= set - 1) {
+    Warp& warp = block.warps[static_cast<unsigned>(std::countr_zero(set))];
+    warp.ready |= warp.yielded;
+    warp.yielded = 0;
+  }
+  block.yielded_warps = 0;
+}
+
+void Scheduler::wait(const char* operation, const Site& site) {
+  Thread& me = self();
+  me.operation = operation;
+  me.site = site;
+  Thread* const to = next();
+  if (to != &me) {
+    current_thread = to;
+    me.fiber.switch_to(to->fiber);
+  }
+}
+
+void Scheduler::thread_returns() {
+  Thread& me = self();
+  Block& block = *me.in;
+  Warp& warp = block.warps[me.thread.x / kWarpSize];
+  if (block.arrived > 0) {
+    fail("returns, but threads of its block wait for it in " + describe(block.operation, block.site));
+  }
+  for (unsigned set = warp.open; set != 0; set &= set - 1) {
+    const Meeting& meeting = warp.meetings[static_cast<unsigned>(std::countr_zero(set))];
+    if ((meeting.mask >> me.lane & 1U) != 0) {
+      fail("returns, but lanes " + describe_mask(meeting.arrived) + " of its warp wait for it in " +
+           describe(meeting.operation, meeting.site));
+    }
+  }
+  warp.live &= ~(1U << me.lane);
+  ++block.returned;
+  futile_turns_ = 0;
+  Thread* const to = next();
+  if (to == &me) {  // in the next block
+    return;
+  }
+  current_thread = to;
+  me.fiber.switch_to(to == nullptr ? host_ : static_cast<Context&>(to->fiber));
+}
+
+int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
+  Thread& me = self();
+  Block& block = *me.in;
+  if (block.returned > 0) {
+    fail("waits in " + describe(operation, site) + ", but " + std::to_string(block.returned) +
+         " threads of its block have returned");
+  }
+  if (block.arrived == 0) {
+    block.operation = operation;
+    block.site = site;
+    block.flags = 0;
+  } else if (!same(block.operation, operation) || !same(block.site, site)) {
+    fail("waits in " + describe(operation, site) + ", but other threads of its block wait in " +
+         describe(block.operation, block.site));
+  }
+  block.flags += flag ? 1 : 0;
+  if (++block.arrived < block.size) {
+    wait(operation, site);
+    return block.result;
+  }
+  block.arrived = 0;
+  block.result = block.flags;
+  for (unsigned w = 0; w * kWarpSize < block.size; ++w) {
+    block.warps[w].ready = block.warps[w].live;
+    block.ready_warps |= 1U << w;
+  }
+  const unsigned w = me.thread.x / kWarpSize;
+  block.warps[w].ready &= ~(1U << me.lane);
+  if (block.warps[w].ready == 0) {
+    block.ready_warps &= ~(1U << w);
+  }
+  return block.result;
+}
+
+void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site) {
+  Thread& me = self();
+  Warp& warp = me.in->warps[me.thread.x / kWarpSize];
+  const unsigned bit = 1U << me.lane;
+  if ((mask & bit) == 0) {
+    fail("is not in the mask " + describe_mask(mask) + " of " + describe(operation, site));
+  }
+  if ((mask & ~warp.live) != 0) {
+    fail("waits in " + describe(operation, site) + " for lanes " + describe_mask(mask & ~warp.live) +
+         ", which have returned or do not exist");
+  }
+  // Meetings are told apart by their masks: those of parts of a warp may go on while the other lanes already
+  // wait for all.
+  unsigned slot = 0;
+  unsigned set = warp.open;
+  while (set != 0 && warp.meetings[slot = static_cast<unsigned>(std::countr_zero(set))].mask != mask) {
+    set &= set - 1;
+  }
+  if (set == 0) {
+    slot = static_cast<unsigned>(std::countr_one(warp.open));
+    warp.open |= 1U << slot;
+    warp.meetings[slot] = {mask, 0, operation, site};
+  }
+  Meeting& meeting = warp.meetings[slot];
+  if (!same(meeting.operation, operation) || !same(meeting.site, site)) {
+    fail("waits in " + describe(operation, site) + ", but lanes " + describe_mask(meeting.arrived) +
+         " of its warp wait in " + describe(meeting.operation, meeting.site));
+  }
+  meeting.arrived |= bit;
+  warp.brought[me.lane] = mine;
+  if (meeting.arrived != mask) {
+    wait(operation, site);
+    return nullptr;
+  }
+  warp.open &= ~(1U << slot);
+  return warp.brought.data();
+}
+
+void Scheduler::release_lanes(unsigned mask) {
+  const Thread& me = self();
+  const unsigned w = me.thread.x / kWarpSize;
+  Warp& warp = me.in->warps[w];
+  warp.ready |= mask & ~(1U << me.lane);
+  if (warp.ready != 0) {
+    me.in->ready_warps |= 1U << w;
+  }
+}
+
+void Scheduler::give_way(const char* operation, const Site& site) {
+  const Thread& me = self();
+  const unsigned w = me.thread.x / kWarpSize;
+  me.in->warps[w].yielded |= 1U << me.lane;
+  me.in->yielded_warps |= 1U << w;
+  wait(operation, site);
+}
+
+void Scheduler::fail_for_deadlock() {
+  for (std::size_t s = 0; s < slots_; ++s) {
+    const Block& block = *blocks_[s];
+    for (unsigned i = 0; i < block.size; ++i) {
+      const Thread& t = thread(block, i);
+      if ((block.warps[i / kWarpSize].live >> t.lane & 1U) != 0) {
+        current_thread = &t;
+        fail("waits in " + describe(t.operation, t.site) + ", which cannot end: all threads wait, " +
+             std::to_string(block.arrived) + " of the block's " + std::to_string(block.size) +
+             " at a barrier");
+      }
+    }
+  }
+  fail("waits, and so do all threads");
+}
+
+void Scheduler::fail_for_spinning() {
+  for (std::size_t s = 0; s < slots_; ++s) {
+    const Block& block = *blocks_[s];
+    for (unsigned i = 0; i < block.size; ++i) {
+      const Thread& t = thread(block, i);
+      if ((block.warps[i / kWarpSize].yielded >> t.lane & 1U) != 0) {
+        current_thread = &t;
+        fail("waits in " + describe(t.operation, t.site) + " for what no thread does: nothing changed in " +
+             std::to_string(settings().spin_limit) + " rounds");
+      }
+    }
+  }
+  fail("waits for what no thread does");
+}
+
+}  // namespace
+
+void fail(const std::string& message) {
+  std::string text = "farpoint emulation: ";
+  if (current_thread != nullptr) {
+    text += "block " + std::to_string(current_thread->block.x) + ", thread " +
+            std::to_string(current_thread->thread.x) + " ";
+  }
+  text += message;
+  if (active != nullptr) {
+    text += " (kernel launched at " + describe(active->launch().site) + ")";
+  }
+  text += '\n';
+  static_cast<void>(std::fputs(text.c_str(), stderr));
+  static_cast<void>(std::fflush(stderr));
+  std::abort();
+}
+
+void run(const Launch& launch) {
+  thread_local Scheduler scheduler;
+  if (active != nullptr) {
+    fail("launches a kernel, which only the host can");
+  }
+  scheduler.run(launch);
+}
+
+int meet_block(bool flag, const char* operation, const Site& site) {
+  return active->meet_block(flag, operation, site);
+}
+void* const* meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site) {
+  return active->meet_lanes(mask, mine, operation, site);
+}
+void release_lanes(unsigned mask) {
+  active->release_lanes(mask);
+}
+void give_way(const char* operation, const Site& site) {
+  active->give_way(operation, site);
+}
+void signal_progress() {
+  if (active != nullptr) {
+    active->signal_progress();
+  }
+}
+void futile_attempt(const char* operation, const Site& site) {
+  if (active != nullptr && ++self().futile_attempts >= kFutileAttempts) {
+    self().futile_attempts = 0;
+    active->give_way(operation, site);
+  }
+}
+
+bool is_shared(const void* address, std::size_t bytes) {
+  const auto* const at = static_cast<const unsigned char*>(address);
+  const ThreadView& me = *current_thread;
+  return me.shared != nullptr && std::greater_equal<>()(at, static_cast<const unsigned char*>(me.shared)) &&
+         std::less_equal<>()(at + bytes, static_cast<const unsigned char*>(me.shared) + me.shared_bytes);
+}
+
+void begin_copy(void* to_shared, const void* from_global) {
+  constexpr std::size_t kBytes = 16;
+  if (reinterpret_cast<std::uintptr_t>(to_shared) % kBytes != 0 ||
+      reinterpret_cast<std::uintptr_t>(from_global) % kBytes != 0) {
+    fail("calls copy_async with an end that is not 16-byte aligned");
+  }
+  if (!is_shared(to_shared, kBytes)) {
+    fail("calls copy_async with a destination that is not in shared memory");
+  }
+  // From now on either end may be accessed at any time: what is read too early is neither old nor new.
+  std::array<unsigned char, kBytes> early{};
+  std::memcpy(early.data(), from_global, kBytes);
+  std::memset(to_shared, kGarbage, kBytes);
+  self().copies.push_back({to_shared, from_global});
+}
+
+void commit_copies() {
+  self().group_ends.push_back(self().copies.size());
+}
+
+void await_copies(std::size_t pending) {
+  Thread& me = self();
+  if (me.group_ends.size() <= pending) {
+    return;
+  }
+  const std::size_t groups = me.group_ends.size() - pending;
+  const std::size_t done = me.group_ends[groups - 1];
+  for (std::size_t i = 0; i < done; ++i) {
+    std::memcpy(me.copies[i].to, me.copies[i].from, 16);
+  }
+  me.copies.erase(me.copies.begin(), me.copies.begin() + static_cast<std::ptrdiff_t>(done));
+  me.group_ends.erase(me.group_ends.begin(), me.group_ends.begin() + static_cast<std::ptrdiff_t>(groups));
+  for (std::size_t& end : me.group_ends) {
+    end -= done;
+  }
+}
+
+}  // namespace farpoint::emulation
