@@ -103,7 +103,7 @@ std::string driver_version() {
   return version_text(version);
 }
 
-Device::Device(const DeviceOptions& options) : memory_limit_(options.memory_limit), eager_(options.eager) {
+Device::Device(const DeviceOptions& options) : memory_limit_(options.memory_limit), eager_(options.eager), stage_(options.stage) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "counting devices");
   if (options.device < 0 || options.device >= count) {

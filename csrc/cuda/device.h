@@ -53,6 +53,7 @@ struct DeviceOptions {
   // A CUDA stream (cudaStream_t) whose work so far writes the matrices; 0: the legacy default stream.
   std::uintptr_t ready_after = 0;
   bool eager = false;  // for tests: tuning::kEagerSchedule
+  bool stage = false;  // for tests: a matrix of the host is staged whatever fits
 };
 
 // A matrix, and whose memory it lies in.
@@ -72,6 +73,7 @@ class Device {
   const DeviceInfo& info() const { return info_; }
   cudaStream_t stream() const { return stream_; }
   bool eager() const { return eager_; }
+  bool stage() const { return stage_; }
   // Bytes that may still be allocated.
   std::size_t free_memory() const;
 
@@ -84,7 +86,8 @@ class Device {
   cudaStream_t stream_ = nullptr;
   std::size_t memory_limit_;
   bool eager_;
-  mutable std::size_t free_at_start_ = 0;
+  bool stage_;
+  std::size_t free_at_start_ = 0;
 };
 
 // Device memory for `size` elements of a trivial type, not initialised.

@@ -33,7 +33,7 @@ Placement place_matrix(const Matrix& matrix, const Frame& frame, Index other_byt
   const Index needed = other_bytes + rows * kBytesPerRow + ScreenPlan::code_bytes(frame, rows) +
                        4 * std::min(tuning::kStageBytes, rows * frame.row_bytes());
   const auto free = static_cast<Index>(static_cast<double>(device.free_memory()) * tuning::kUsableMemory);
-  if (matrix.on_device || needed + rows * frame.row_bytes() <= free) {
+  if (matrix.on_device || (needed + rows * frame.row_bytes() <= free && !device.stage())) {
     return Placement::resident;
   }
   if (needed <= free) {

@@ -10,6 +10,7 @@ namespace farpoint::cuda {
 Index Primitives::admitted(const double* values, Index size, const Threshold& threshold, Index* rows,
                            Control& control) {
   control.throw_if_stopped();
+  const emulation::DeviceAccess access;
   Index count = 0;
   for (Index i = 0; i < size; ++i) {
     if (values[i] != kTaken && threshold.admits(values[i], i)) {
@@ -22,6 +23,7 @@ Index Primitives::admitted(const double* values, Index size, const Threshold& th
 Index Primitives::filter(const Index* listed, Index count, const RowState& state, const Threshold& threshold,
                          Index picks, Keep keep, Index* rows, Control& control) {
   control.throw_if_stopped();
+  const emulation::DeviceAccess access;
   return std::copy_if(listed, listed + count, rows,
                       [&](Index row) {
                         return threshold.admits(state.values[row], row) &&
@@ -31,11 +33,13 @@ Index Primitives::filter(const Index* listed, Index count, const RowState& state
 }
 
 void Primitives::order_by_progress(Index* rows, Index count, const std::int32_t* progress, Index /*picks*/) {
+  const emulation::DeviceAccess access;
   std::stable_sort(rows, rows + count, [&](Index a, Index b) { return progress[a] < progress[b]; });
 }
 
 double Primitives::largest(const double* values, Index size, Control& control) {
   control.throw_if_stopped();
+  const emulation::DeviceAccess access;
   return *std::max_element(values, values + size);
 }
 

@@ -16,8 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "emulation/fiber.h"
 #include "emulation/settings.h"
 #include "emulation/threads.h"
+
+#if defined(FARPOINT_ADDRESS_SANITIZER)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace farpoint::emulation {
 namespace {
@@ -86,6 +91,7 @@ struct Runtime {
   std::set<cudaStream_t> streams;
   std::set<cudaEvent_t> events;
   CUstream_st default_stream{true, 0, {}};
+  int accesses = 0;  // DeviceAccess objects
   std::int64_t launches = 0;
   std::int64_t calls_until_failure = -1;
   int failure = 0;
@@ -120,6 +126,41 @@ cudaError_t begin_call() {
   }
   return cudaSuccess;
 }
+
+#if defined(FARPOINT_ADDRESS_SANITIZER)
+void open_range(const void* address, std::size_t bytes) {
+  __asan_unpoison_memory_region(address, bytes);
+}
+void close_range(const void* address, std::size_t bytes) {
+  __asan_poison_memory_region(address, bytes);
+}
+#else
+void open_range(const void* /*address*/, std::size_t /*bytes*/) {}
+void close_range(const void* /*address*/, std::size_t /*bytes*/) {}
+#endif
+
+// Opens one device allocation, or none, for a copy; under the mutex.
+class CopyAccess {
+ public:
+  explicit CopyAccess(const std::pair<const std::uintptr_t, Allocation>* allocation)
+      : allocation_(allocation != nullptr && allocation->second.on_device && runtime().accesses == 0
+                        ? allocation
+                        : nullptr) {
+    if (allocation_ != nullptr) {
+      open_range(reinterpret_cast<const void*>(allocation_->first), allocation_->second.bytes);
+    }
+  }
+  ~CopyAccess() {
+    if (allocation_ != nullptr) {
+      close_range(reinterpret_cast<const void*>(allocation_->first), allocation_->second.bytes);
+    }
+  }
+  CopyAccess(const CopyAccess&) = delete;
+  CopyAccess& operator=(const CopyAccess&) = delete;
+
+ private:
+  const std::pair<const std::uintptr_t, Allocation>* allocation_;
+};
 
 // The allocation that `address` lies in or just behind.
 const std::pair<const std::uintptr_t, Allocation>* find_allocation(const void* address) {
@@ -225,6 +266,8 @@ cudaError_t copy_rows(void* to, std::size_t to_pitch, const void* from, std::siz
   } else {
     queue_work(*stream);
   }
+  const CopyAccess target_access(find_allocation(to));
+  const CopyAccess source_access(find_allocation(from));
   const bool download = from_device && target == Place::pinned && !wait;
   const bool upload = to_device && source == Place::pinned && !wait;
   for (std::size_t row = 0; row < height; ++row) {
@@ -273,6 +316,7 @@ cudaError_t set_bytes(void* address, int value, std::size_t bytes, cudaStream_t 
     return cudaErrorInvalidValue;
   }
   queue_work(*stream);
+  const CopyAccess access(find_allocation(address));
   std::memset(address, value, bytes);
   return cudaSuccess;
 }
@@ -297,6 +341,9 @@ cudaError_t allocate(void** address, std::size_t bytes, bool on_device) {
   std::memset(memory, kGarbage, bytes);
   all.allocations[reinterpret_cast<std::uintptr_t>(memory)] = {bytes, on_device, current_device};
   all.device_bytes += on_device ? bytes : 0;
+  if (on_device && all.accesses == 0) {
+    close_range(memory, bytes);
+  }
   *address = memory;
   return cudaSuccess;
 }
@@ -326,6 +373,7 @@ cudaError_t release(void* address, bool on_device) {
   }
   all.device_bytes -= on_device ? bytes : 0;
   all.allocations.erase(found);
+  open_range(address, bytes);
   ::operator delete(address, std::align_val_t{kAlignment});
   return cudaSuccess;
 }
@@ -431,6 +479,30 @@ std::int64_t launches() {
   return runtime().launches;
 }
 
+#if defined(FARPOINT_ADDRESS_SANITIZER)
+DeviceAccess::DeviceAccess() {
+  const std::lock_guard lock(runtime().mutex);
+  if (runtime().accesses++ == 0) {
+    for (const auto& [address, allocation] : runtime().allocations) {
+      open_range(reinterpret_cast<const void*>(address), allocation.bytes);
+    }
+  }
+}
+DeviceAccess::~DeviceAccess() {
+  const std::lock_guard lock(runtime().mutex);
+  if (--runtime().accesses == 0) {
+    for (const auto& [address, allocation] : runtime().allocations) {
+      if (allocation.on_device) {
+        close_range(reinterpret_cast<const void*>(address), allocation.bytes);
+      }
+    }
+  }
+}
+#else
+DeviceAccess::DeviceAccess() = default;
+DeviceAccess::~DeviceAccess() = default;
+#endif
+
 bool device_may_have(const void* address) {
   const std::lock_guard lock(runtime().mutex);
   return address == nullptr || find_allocation(address) != nullptr;
@@ -460,6 +532,7 @@ cudaError_t launch(const Launch& launch, cudaStream_t handle) {
     queue_work(*stream);
     runtime().launches += 1;
   }
+  const DeviceAccess access;
   run(launch);
   return cudaSuccess;
 }

@@ -193,6 +193,16 @@ cudaError_t launch(const Launch& launch, cudaStream_t stream);
 cudaError_t set_attribute(const void* function, cudaFuncAttribute attribute, int value);
 cudaError_t occupancy(int* blocks, int threads, std::size_t shared_bytes);
 
+// While one lives, this program may touch device memory directly: kernels run under one. AddressSanitizer
+// otherwise ends it.
+class DeviceAccess {
+ public:
+  DeviceAccess();
+  ~DeviceAccess();
+  DeviceAccess(const DeviceAccess&) = delete;
+  DeviceAccess& operator=(const DeviceAccess&) = delete;
+};
+
 // Device code may be given this address: null, or in (or just behind) an allocation of cudaMalloc or
 // cudaMallocHost.
 bool device_may_have(const void* address);

@@ -42,9 +42,8 @@ struct Thread : ThreadView {
 
   Fiber fiber;
   Block* in = nullptr;
-  unsigned warp = 0;
   int futile_attempts = 0;
-  // Where it waits or waited last, for messages.
+  // Why it gave way last.
   const char* operation = "";
   Site site;
   std::vector<Copy> copies;
@@ -74,7 +73,7 @@ struct SharedDelete {
 };
 
 struct Block {
-  std::size_t slot = 0;
+  const std::unique_ptr<Thread>* threads = nullptr;  // the first of the slot's
   unsigned index = 0;
   unsigned size = 0;
   unsigned returned = 0;  // threads
@@ -91,8 +90,10 @@ struct Block {
 };
 
 bool same(const Site& a, const Site& b) {
-  return a.line() == b.line() && a.column() == b.column() &&
-         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
+  // Mostly the very same constant.
+  return std::memcmp(&a, &b, sizeof a) == 0 ||
+         (a.line() == b.line() && a.column() == b.column() &&
+          std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 bool same(const char* a, const char* b) {
   return a == b || std::strcmp(a, b) == 0;
@@ -109,6 +110,37 @@ std::string describe_mask(unsigned mask) {
   static_cast<void>(std::snprintf(text.data(), text.size(), "0x%08x", mask));
   return text.data();
 }
+// What ends the program stands apart from what is run often, whose stack frames it would make large.
+
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_return(const char* who, const char* operation,
+                                                           const Site& site) {
+  fail("returns, but " + std::string(who) + " wait for it in " + describe(operation, site));
+}
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_meet(const char* operation, const Site& site,
+                                                         const std::string& problem) {
+  fail("waits in " + describe(operation, site) + problem);
+}
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_meet_block(const Block& block, const char* operation,
+                                                               const Site& site) {
+  fail_to_meet(operation, site,
+               block.returned > 0
+                   ? ", but " + std::to_string(block.returned) + " threads of its block have returned"
+                   : ", but other threads of its block wait in " + describe(block.operation, block.site));
+}
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_meet_lanes(const Warp& warp, unsigned mask, unsigned lane,
+                                                               const char* operation, const Site& site) {
+  const unsigned missing = mask & ~warp.live;
+  fail_to_meet(operation, site,
+               (mask >> lane & 1U) == 0
+                   ? " with mask " + describe_mask(mask) + ", which it is not in"
+                   : " for lanes " + describe_mask(missing) + ", which have returned or do not exist");
+}
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_meet_others(const Meeting& meeting, const char* operation,
+                                                                const Site& site) {
+  fail_to_meet(operation, site, ", but lanes " + describe_mask(meeting.arrived) + " of its warp wait in " +
+                                    describe(meeting.operation, meeting.site));
+}
+
 // One for each operating-system thread that launches. Its fibers never leave it.
 class Scheduler {
  public:
@@ -129,14 +161,13 @@ class Scheduler {
   std::uint64_t random();
   std::int64_t random_step(std::int64_t count);
   unsigned pick(unsigned mask);
-  Thread& thread(const Block& block, std::size_t number);
   // The thread to run next, or null when all have returned.
   Thread* next();
   void next_turn();
   // Runs others until this thread is ready again.
-  void wait(const char* operation, const Site& site);
-  [[noreturn]] void fail_for_deadlock();
-  [[noreturn]] void fail_for_spinning();
+  void wait();
+  [[noreturn, gnu::cold, gnu::noinline]] void fail_for_deadlock();
+  [[noreturn, gnu::cold, gnu::noinline]] void fail_for_spinning();
 
   Context host_;
   std::vector<std::unique_ptr<Thread>> threads_;  // of the block in slot s: from s * launch.threads on
@@ -160,10 +191,6 @@ constinit thread_local Scheduler* active = nullptr;
 
 Thread& self() {
   return const_cast<Thread&>(static_cast<const Thread&>(*current_thread));
-}
-
-Thread& Scheduler::thread(const Block& block, std::size_t number) {
-  return *threads_[block.slot * static_cast<std::size_t>(launch_->threads) + number];
 }
 
 std::uint64_t Scheduler::random() {
@@ -229,7 +256,7 @@ void Scheduler::start_block(Block& block) {
     block.ready_warps |= 1U << (first / kWarpSize);
   }
   for (unsigned i = 0; i < block.size; ++i) {
-    Thread& t = thread(block, i);
+    Thread& t = *block.threads[i];
     t.thread = {i, 0, 0};
     t.block = {block.index, 0, 0};
     t.block_size = dim3(block.size);
@@ -268,13 +295,13 @@ void Scheduler::run(const Launch& launch) {
 
   while (blocks_.size() < slots_) {
     blocks_.push_back(std::make_unique<Block>());
-    blocks_.back()->slot = blocks_.size() - 1;
   }
   while (threads_.size() < slots_ * static_cast<std::size_t>(launch.threads)) {
     threads_.push_back(std::make_unique<Thread>(&Scheduler::thread_main, threads_.size()));
   }
   for (std::size_t s = 0; s < slots_; ++s) {
     Block& block = *blocks_[s];
+    block.threads = &threads_[s * static_cast<std::size_t>(launch.threads)];
     // Of exactly the size asked for, so that AddressSanitizer sees what goes beyond.
     if (block.shared_bytes != launch.shared_bytes) {
       block.shared.reset(launch.shared_bytes == 0
@@ -306,7 +333,7 @@ Thread* Scheduler::next() {
       if (warp.ready == 0) {
         block.ready_warps &= ~(1U << w);
       }
-      return &thread(block, w * kWarpSize + lane);
+      return block.threads[w * kWarpSize + lane].get();
     }
     if (block.returned == block.size) {
       if (started_ < launch_->blocks) {
@@ -344,10 +371,8 @@ void Scheduler::next_turn() {
   block.yielded_warps = 0;
 }
 
-void Scheduler::wait(const char* operation, const Site& site) {
+void Scheduler::wait() {
   Thread& me = self();
-  me.operation = operation;
-  me.site = site;
   Thread* const to = next();
   if (to != &me) {
     current_thread = to;
@@ -360,13 +385,12 @@ void Scheduler::thread_returns() {
   Block& block = *me.in;
   Warp& warp = block.warps[me.thread.x / kWarpSize];
   if (block.arrived > 0) {
-    fail("returns, but threads of its block wait for it in " + describe(block.operation, block.site));
+    fail_to_return("threads of its block", block.operation, block.site);
   }
   for (unsigned set = warp.open; set != 0; set &= set - 1) {
     const Meeting& meeting = warp.meetings[static_cast<unsigned>(std::countr_zero(set))];
     if ((meeting.mask >> me.lane & 1U) != 0) {
-      fail("returns, but lanes " + describe_mask(meeting.arrived) + " of its warp wait for it in " +
-           describe(meeting.operation, meeting.site));
+      fail_to_return("lanes of its warp", meeting.operation, meeting.site);
     }
   }
   warp.live &= ~(1U << me.lane);
@@ -383,21 +407,17 @@ void Scheduler::thread_returns() {
 int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
   Thread& me = self();
   Block& block = *me.in;
-  if (block.returned > 0) {
-    fail("waits in " + describe(operation, site) + ", but " + std::to_string(block.returned) +
-         " threads of its block have returned");
-  }
   if (block.arrived == 0) {
     block.operation = operation;
     block.site = site;
     block.flags = 0;
-  } else if (!same(block.operation, operation) || !same(block.site, site)) {
-    fail("waits in " + describe(operation, site) + ", but other threads of its block wait in " +
-         describe(block.operation, block.site));
+  }
+  if (block.returned > 0 || !same(block.operation, operation) || !same(block.site, site)) {
+    fail_to_meet_block(block, operation, site);
   }
   block.flags += flag ? 1 : 0;
   if (++block.arrived < block.size) {
-    wait(operation, site);
+    wait();
     return block.result;
   }
   block.arrived = 0;
@@ -418,12 +438,8 @@ void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operat
   Thread& me = self();
   Warp& warp = me.in->warps[me.thread.x / kWarpSize];
   const unsigned bit = 1U << me.lane;
-  if ((mask & bit) == 0) {
-    fail("is not in the mask " + describe_mask(mask) + " of " + describe(operation, site));
-  }
-  if ((mask & ~warp.live) != 0) {
-    fail("waits in " + describe(operation, site) + " for lanes " + describe_mask(mask & ~warp.live) +
-         ", which have returned or do not exist");
+  if ((mask & bit) == 0 || (mask & ~warp.live) != 0) {
+    fail_to_meet_lanes(warp, mask, me.lane, operation, site);
   }
   // Meetings are told apart by their masks: those of parts of a warp may go on while the other lanes already
   // wait for all.
@@ -439,13 +455,12 @@ void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operat
   }
   Meeting& meeting = warp.meetings[slot];
   if (!same(meeting.operation, operation) || !same(meeting.site, site)) {
-    fail("waits in " + describe(operation, site) + ", but lanes " + describe_mask(meeting.arrived) +
-         " of its warp wait in " + describe(meeting.operation, meeting.site));
+    fail_to_meet_others(meeting, operation, site);
   }
   meeting.arrived |= bit;
   warp.brought[me.lane] = mine;
   if (meeting.arrived != mask) {
-    wait(operation, site);
+    wait();
     return nullptr;
   }
   warp.open &= ~(1U << slot);
@@ -463,42 +478,45 @@ void Scheduler::release_lanes(unsigned mask) {
 }
 
 void Scheduler::give_way(const char* operation, const Site& site) {
-  const Thread& me = self();
+  Thread& me = self();
+  me.operation = operation;
+  me.site = site;
   const unsigned w = me.thread.x / kWarpSize;
   me.in->warps[w].yielded |= 1U << me.lane;
   me.in->yielded_warps |= 1U << w;
-  wait(operation, site);
+  wait();
 }
 
+// Nothing can run: every thread that has not returned waits at a barrier or for lanes of its warp.
 void Scheduler::fail_for_deadlock() {
+  std::string text = "waits for what cannot come.";
   for (std::size_t s = 0; s < slots_; ++s) {
     const Block& block = *blocks_[s];
-    for (unsigned i = 0; i < block.size; ++i) {
-      const Thread& t = thread(block, i);
-      if ((block.warps[i / kWarpSize].live >> t.lane & 1U) != 0) {
-        current_thread = &t;
-        fail("waits in " + describe(t.operation, t.site) + ", which cannot end: all threads wait, " +
-             std::to_string(block.arrived) + " of the block's " + std::to_string(block.size) +
-             " at a barrier");
+    const std::string number = " Block " + std::to_string(block.index) + ": ";
+    if (block.arrived > 0) {
+      text += number + std::to_string(block.arrived) + " of " + std::to_string(block.size) +
+              " threads are in " + describe(block.operation, block.site) + ".";
+    }
+    for (unsigned w = 0; w * kWarpSize < block.size; ++w) {
+      for (unsigned set = block.warps[w].open; set != 0; set &= set - 1) {
+        const Meeting& meeting = block.warps[w].meetings[static_cast<unsigned>(std::countr_zero(set))];
+        text += number + "in warp " + std::to_string(w) + ", lanes " + describe_mask(meeting.arrived) + " of " +
+                describe_mask(meeting.mask) + " are in " + describe(meeting.operation, meeting.site) + ".";
       }
     }
   }
-  fail("waits, and so do all threads");
+  fail(text);
 }
 
+// Somebody waits, in the block whose turn it is.
 void Scheduler::fail_for_spinning() {
-  for (std::size_t s = 0; s < slots_; ++s) {
-    const Block& block = *blocks_[s];
-    for (unsigned i = 0; i < block.size; ++i) {
-      const Thread& t = thread(block, i);
-      if ((block.warps[i / kWarpSize].yielded >> t.lane & 1U) != 0) {
-        current_thread = &t;
-        fail("waits in " + describe(t.operation, t.site) + " for what no thread does: nothing changed in " +
-             std::to_string(settings().spin_limit) + " rounds");
-      }
-    }
-  }
-  fail("waits for what no thread does");
+  const Block& block = *blocks_[turn_];
+  const auto w = static_cast<unsigned>(std::countr_zero(block.yielded_warps));
+  const auto lane = static_cast<unsigned>(std::countr_zero(block.warps[w].yielded));
+  const Thread& waiting = *block.threads[w * kWarpSize + lane];
+  current_thread = &waiting;
+  fail("waits in " + describe(waiting.operation, waiting.site) + " for what no thread does: nothing changed in " +
+       std::to_string(settings().spin_limit) + " rounds");
 }
 
 }  // namespace

@@ -675,10 +675,11 @@ TEST_CASE("programs that hardware would hang on end with a message") {
               {"block 0, thread 1 returns", "wait for it in __syncthreads at", "test_emulation.cpp"});
   check_abort([&] { launch(waits_apart, shape, 0U); }, {"thread 32 waits in __syncthreads_or at",
                                                         "other threads of its block wait in __syncthreads at"});
-  check_abort([&] { launch(shuffles_without_itself, shape, 0U); }, {"thread 0 is not in the mask 0xffff0000"});
+  check_abort([&] { launch(shuffles_without_itself, shape, 0U); }, {"thread 0 waits in __shfl_sync at", "with mask 0xffff0000, which it is not in"});
   check_abort([&] { launch(reads_outside_mask, shape, 0U); }, {"reads lane 20", "__shfl_sync"});
   check_abort([&] { launch(lane_waits_for_barrier, {.threads = 32}, 0U); },
-              {"thread 0 waits in __syncwarp at", "which cannot end", "1 of the block's 32 at a barrier"});
+              {"waits for what cannot come", "1 of 32 threads are in __syncthreads at",
+               "in warp 0, lanes 0xfffffff7 of 0xffffffff are in __syncwarp at"});
   check_abort([&] { launch(lane_has_returned, {.threads = 32}, 0U); }, {"thread 3 returns", "__syncwarp"});
   check_abort([&] { launch(asks_for_shared, shape, 0U); }, {"asks for 4096 bytes of shared memory"});
   check_abort([&] { launch(touches, shape, reinterpret_cast<unsigned*>(&settings())); },
