@@ -54,17 +54,6 @@ class Loaded:
 
 
 @dataclass
-class Prepared:
-    """Checked matrices of one call, in one frame."""
-
-    matrices: list[AnyMatrix]
-    frame: Frame
-    metric: Metric
-    unit: Unit
-    plan: Plan
-
-
-@dataclass
 class Plan:
     """The backend of a call, and what "auto" goes on with where a device has too little memory."""
 
@@ -80,6 +69,17 @@ class Plan:
                 raise
         self.backend, self.fallback = self.fallback(), None
         return work(self.backend)
+
+
+@dataclass
+class Prepared:
+    """Checked matrices of one call, in one frame."""
+
+    matrices: list[AnyMatrix]
+    frame: Frame
+    metric: Metric
+    unit: Unit
+    plan: Plan
 
 
 def check_metric(metric: object) -> Metric:
