@@ -83,8 +83,7 @@ class ndarray:  # noqa: N801
 
     def __setitem__(self, key: Any, value: ndarray) -> None:
         assert isinstance(value, ndarray)
-        assert value.device.id == self.device.id
-        self._host[key] = value._host
+        self.host[key] = value.host
 
     def astype(self, dtype: Any) -> ndarray:
         return ndarray(self.host.astype(dtype))

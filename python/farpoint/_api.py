@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from farpoint import _validation as check
 from farpoint._config import __version__
-from farpoint._device_inputs import AnyMatrix, to_library_of
+from farpoint._device_inputs import AnyMatrix, write_rows
 from farpoint._progress import Progress, listening
 from farpoint._start import center_row, random_row
 from farpoint.backends._protocol import Frame, PairProblem, SelectProblem
@@ -357,7 +357,7 @@ def pairwise_distances(
     for begin in range(0, len(x), step):
         block = slice(begin, begin + step)
         with np.errstate(over="ignore"):
-            target[block] = to_library_of(target, distances(block).astype(target.dtype, copy=False))
+            write_rows(target, block, distances(block).astype(target.dtype, copy=False))
     return target
 
 

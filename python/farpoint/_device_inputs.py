@@ -105,14 +105,15 @@ def host_rows(matrix: AnyMatrix, begin: int, end: int) -> Matrix:
     return matrix.host(begin, end) if isinstance(matrix, DeviceMatrix) else matrix[begin:end]
 
 
-def to_library_of(target: Any, values: Matrix) -> Any:
-    """Return values as an array of numpy or CuPy, whichever `target` is, on its device."""
+def write_rows(target: Any, rows: slice, values: Matrix) -> None:
+    """Write values to rows of an array of numpy or CuPy."""
     if isinstance(target, np.ndarray):
-        return values
+        target[rows] = values
+        return
     import cupy
 
     with target.device:
-        return cupy.asarray(values)
+        target[rows] = cupy.asarray(values)
 
 
 def multiplied(matrix: AnyMatrix, exponent: int | None) -> AnyMatrix:
