@@ -4,25 +4,37 @@
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
+# make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
+# make cuda-emulate-test   the CUDA engine's tests on the processor, over an emulation of the device
+# make gpu-test            on a machine with a GPU: all tests, compute-sanitizer;  make gpu-bench  its benchmark
+#                          With NO_VENV=1 these four install nothing and use what PYTHON already has.
 # make format  apply the formats;  make stub  rewrite the extension's type stub
 # make clean   remove what these made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := CMakeLists.txt pyproject.toml tools/build_backend.py $(wildcard csrc/*/*) python/farpoint/_cpu.pyi
-CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl)
+SOURCES := CMakeLists.txt $(wildcard cmake/*) pyproject.toml tools/build_backend.py $(wildcard csrc/*/*) \
+  $(wildcard python/farpoint/*.pyi)
+CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu)
+# Device code is analysed as C++, over the emulation.
+EMULATION := $(wildcard csrc/emulation/device.cpp)
 # Analysed as their own files; what they include is analysed with them.
-TIDY := $(filter-out %_neondot.cpp,$(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/bindings/*.cpp))
+TIDY := $(filter-out %_neondot.cpp $(if $(EMULATION),,%/cuda_module.cpp),$(wildcard csrc/core/*.cpp \
+  csrc/cpu/*.cpp csrc/bindings/*.cpp) $(if $(EMULATION),$(wildcard csrc/cuda/*.cpp csrc/cuda/*.cu)))
 PY := python tests benchmarks tools
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DFARPOINT_WERROR=ON
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# The CUDA engine takes minutes to compile and has targets of its own.
+WITHOUT_CUDA := --config-settings=cmake.define.FARPOINT_CUDA=OFF
 # Without isolation the build folder is reused, so that a second build compiles only what changed.
-INSTALL = $(PIP) --no-build-isolation --editable
+INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
 # Warnings are errors for developers. The demo is for users, whose compilers may warn of more.
-INSTALL_STRICT = $(PIP) --no-build-isolation --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
+INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
+  --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
 .PHONY: demo test test-cpp test-python lint sanitize soak bench bench-kernels format stub clean
+.PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -49,7 +61,7 @@ demo: $(VENV)/.demo
 test: test-cpp test-python
 
 test-cpp: $(VENV)/.created
-	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON
+	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
 	$(BIN)/cmake --build build/tests
 	build/tests/csrc/tests/farpoint_tests
 
@@ -63,21 +75,22 @@ lint: $(VENV)/.dev
 	$(BIN)/codespell
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(CMAKE) -S . -B build/lint -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
-	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DSKBUILD_PROJECT_VERSION=0
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DSKBUILD_PROJECT_VERSION=0 \
+	  -DFARPOINT_CUDA=$(if $(EMULATION),EMULATE,OFF)
 	printf '%s\n' $(TIDY) | xargs -P 2 -n 1 $(BIN)/clang-tidy -p build/lint --quiet
 	$(BIN)/python tools/stub.py --check
 
 # Assertions and stack traces matter here, speed does not.
 sanitize: $(VENV)/.created
 	for kind in address,undefined thread; do \
-	  $(CMAKE) -S . -B build/sanitize-$${kind%%,*} -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON \
+	  $(CMAKE) -S . -B build/sanitize-$${kind%%,*} -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF \
 	    -DFARPOINT_SANITIZE=$$kind -DCMAKE_CXX_FLAGS_RELEASE="-O1 -g" && \
 	  $(BIN)/cmake --build build/sanitize-$${kind%%,*} && \
 	  build/sanitize-$${kind%%,*}/csrc/tests/farpoint_tests || exit 1; \
 	done
 
 bench-kernels: $(VENV)/.created
-	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON
+	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
 	$(BIN)/cmake --build build/tests
 	build/tests/csrc/bench/farpoint_kernel_bench
 
@@ -89,11 +102,80 @@ soak: $(VENV)/.test
 	tools/system_packages.sh
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --upgrade pip
-	.venv-bench/bin/pip install --quiet ".[bench]"
+	.venv-bench/bin/pip install --quiet $(WITHOUT_CUDA) ".[bench]"
 	touch $@
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/run.py $(BENCH_ARGUMENTS)
+
+# --- CUDA -----------------------------------------------------------------------------------------------------
+
+ifdef NO_VENV
+CUDA_READY :=
+CUDA_PYTHON := $(PYTHON)
+CUDA_CMAKE = cmake -G Ninja
+GPU_READY := gpu-site
+GPU_PYTHON := PYTHONPATH=$(CURDIR)/build/gpu/site $(PYTHON)
+else
+CUDA_READY := $(VENV)/.dev
+CUDA_PYTHON := $(CURDIR)/$(BIN)/python
+CUDA_CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
+GPU_READY := .venv-gpu/.installed
+GPU_PYTHON := .venv-gpu/bin/python
+endif
+CUDA_BUILD = $(firstword $(CUDA_CMAKE)) --build
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+EXTENSION = -DFARPOINT_WERROR=ON -DPython_EXECUTABLE=$$(command -v $(CUDA_PYTHON)) \
+  -Dpybind11_DIR=$$($(CUDA_PYTHON) -m pybind11 --cmakedir) -DSKBUILD_PROJECT_VERSION=$(VERSION)
+EMULATED_TESTS := tests/test_equality.py tests/test_laws.py tests/test_errors.py tests/test_selection.py
+NATIVE := -DFARPOINT_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=native
+# Tests on a GPU that find none fail.
+ON_GPU := FARPOINT_REQUIRE_GPU=1
+
+# What ptxas says of each kernel is kept beside its object and read from there.
+cuda-check: $(CUDA_READY)
+	$(CUDA_CMAKE) -S . -B build/cuda $(EXTENSION) -DFARPOINT_CUDA=ON -DCMAKE_CUDA_FLAGS=-Xptxas=-v \
+	  "-DCMAKE_CUDA_COMPILER_LAUNCHER=$(CUDA_PYTHON);$(CURDIR)/tools/keep_ptxas_report.py"
+	$(CUDA_BUILD) build/cuda
+	$(CUDA_PYTHON) tools/check_cuda_resources.py build/cuda
+	$(CUDA_PYTHON) tools/check_cuda_import.py build/cuda
+ifndef NO_VENV
+	$(CUDA_PYTHON) tools/stub.py --check --cuda build/cuda
+endif
+
+cuda-emulate-test: $(CUDA_READY)
+	$(CUDA_CMAKE) -S . -B build/emulate $(EXTENSION) -DFARPOINT_CUDA=EMULATE
+	$(CUDA_BUILD) build/emulate
+	$(CUDA_PYTHON) tools/site_folder.py build/emulate
+	PYTHONPATH=$(CURDIR)/build/emulate/site FARPOINT_CUDA_EXTENSION=$(CURDIR)/build/emulate \
+	  FARPOINT_TEST_ENGINES=cuda $(CUDA_PYTHON) -m pytest $(EMULATED_TESTS) $(PYTEST_ARGUMENTS)
+
+.venv-gpu/.installed: $(SOURCES) $(shell find python -name '*.py')
+	tools/system_packages.sh
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --upgrade pip
+	.venv-gpu/bin/pip install --quiet cmake ninja
+	.venv-gpu/bin/pip install --quiet --config-settings=cmake.define.FARPOINT_CUDA=ON \
+	  --config-settings=cmake.define.CMAKE_CUDA_ARCHITECTURES=native ".[test,cuda]"
+	touch $@
+
+gpu-site:
+	$(CUDA_CMAKE) -S . -B build/gpu $(EXTENSION) $(NATIVE)
+	$(CUDA_BUILD) build/gpu
+	$(CUDA_PYTHON) tools/site_folder.py build/gpu
+
+gpu-test: $(GPU_READY)
+	if [ -e /usr/include/doctest/doctest.h ]; then \
+	  $(CUDA_CMAKE) -S . -B build/gpu-tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON $(NATIVE) && \
+	  $(CUDA_BUILD) build/gpu-tests && build/gpu-tests/csrc/tests/farpoint_tests || exit 1; \
+	else echo "doctest is not installed: the C++ tests are left out"; fi
+	$(ON_GPU) $(GPU_PYTHON) -m pytest --ignore=tests/test_build.py --ignore=tests/test_soak.py $(PYTEST_ARGUMENTS)
+	for tool in memcheck racecheck; do \
+	  $(GPU_PYTHON) tools/gpu_small.py --under "compute-sanitizer --error-exitcode 1 --tool $$tool" || exit 1; \
+	done
+
+gpu-bench: $(GPU_READY)
+	$(GPU_PYTHON) benchmarks/run.py --only gpu $(BENCH_ARGUMENTS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format $(PY)
@@ -104,4 +186,4 @@ stub: $(VENV)/.dev
 	$(BIN)/python tools/stub.py
 
 clean:
-	rm -rf build $(VENV) .venv-bench farpoint-demo
+	rm -rf build $(VENV) .venv-bench .venv-gpu farpoint-demo

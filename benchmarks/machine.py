@@ -14,7 +14,17 @@ import numpy as np
 
 import farpoint
 
-PACKAGES = ("farpoint", "numpy", "numba", "torch", "fpsample", "skmatter", "scikit-learn", "faiss-cpu")
+PACKAGES = (
+    "farpoint",
+    "numpy",
+    "numba",
+    "torch",
+    "fpsample",
+    "skmatter",
+    "scikit-learn",
+    "faiss-cpu",
+    "cupy-cuda13x",
+)
 
 # How run.py tells itself what it started again without.
 REMOVED_VARIABLE = "FARPOINT_BENCH_REMOVED"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +17,8 @@ import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
-from farpoint.backends.cpu import EAGER_VARIABLE, SIMD_VARIABLE
+from farpoint.backends._engine import EAGER_VARIABLE
+from farpoint.backends.cpu import SIMD_VARIABLE
 
 Array = npt.NDArray[Any]
 Check = Callable[..., farpoint.Selection]
@@ -24,12 +28,12 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "wordnet_minilm_f16.
 
 @dataclass(frozen=True)
 class Engine:
-    """A way to compute, as arguments of the public functions and a value of the environment."""
+    """A way to compute, as arguments of the public functions and values of the environment."""
 
     backend: str
     simd: str = ""
     threads: int = 1
-    eager: bool = False  # the C++ engine takes up every stage at once
+    eager: bool = False  # the compiled engines take up every stage at once
 
     def __str__(self) -> str:
         eager = "eager" if self.eager else ""
@@ -48,6 +52,19 @@ class Engine:
             yield
 
 
+def _load_cuda_extension() -> None:
+    """Take the CUDA extension from the folder that FARPOINT_CUDA_EXTENSION names: the emulated one."""
+    folder = os.environ.get("FARPOINT_CUDA_EXTENSION")
+    if folder:
+        path = next(Path(folder).glob("_cuda.*.so"))
+        spec = importlib.util.spec_from_file_location("farpoint._cuda", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules["farpoint._cuda"] = module
+
+
 def _engines() -> list[Engine]:
     found = []
     if BACKENDS["cpu"].unavailable() is None:
@@ -56,18 +73,40 @@ def _engines() -> list[Engine]:
         for level in _cpu.simd_levels():
             found += [Engine("cpu", level, threads) for threads in (1, 3)]
             found.append(Engine("cpu", level, 2, eager=True))
+    if NO_DEVICE is None:
+        found += [Engine("cuda"), Engine("cuda", eager=True)]
     found += [Engine("numba", threads=threads) for threads in (1, 2)]
+    found.append(Engine("reference"))
+    wanted = os.environ.get("FARPOINT_TEST_ENGINES")
+    if wanted:
+        found = [engine for engine in found if engine.backend in wanted.split(",")]
+        if not found:
+            raise pytest.UsageError(f"no engine is called as FARPOINT_TEST_ENGINES={wanted} says")
     return found
 
 
-ENGINES = _engines()
-EVERY_ENGINE = [*ENGINES, Engine("reference")]
+_load_cuda_extension()
+NO_DEVICE = BACKENDS["cuda"].unavailable()
+EVERY_ENGINE = _engines()
+ENGINES = [engine for engine in EVERY_ENGINE if engine.backend != "reference"]
 
 every_engine = pytest.mark.parametrize("engine", EVERY_ENGINE, ids=str)
 
 
+gpu = pytest.mark.gpu
+
+
 def pytest_report_header() -> str:
     return "engines: " + ", ".join(map(str, EVERY_ENGINE))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a device where there is none; where one must be, that is a failure."""
+    if item.get_closest_marker("gpu") and NO_DEVICE is not None:
+        message = f"no CUDA device: {NO_DEVICE}"
+        if os.environ.get("FARPOINT_REQUIRE_GPU"):
+            pytest.fail(message)
+        pytest.skip(message)
 
 
 @pytest.fixture(params=ENGINES, ids=str)

@@ -113,6 +113,7 @@ def test_sdist_holds_the_project_and_nothing_else(sdist: Path) -> None:
         "csrc/core/select.cpp",
         "python/farpoint/py.typed",
         "CMakeLists.txt",
+        "cmake/cuda.cmake",
         "tests/conftest.py",
         "tools/build_backend.py",
     ):
@@ -122,7 +123,8 @@ def test_sdist_holds_the_project_and_nothing_else(sdist: Path) -> None:
 
 
 def test_wheel_from_sdist_in_isolation(sdist: Path, tmp_path: Path) -> None:
-    pip("wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(sdist))
+    # The CUDA engine, which takes minutes, is built by `make cuda-check`.
+    pip("wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(sdist), CMAKE_ARGS="-DFARPOINT_CUDA=OFF")
     wheel = next(tmp_path.glob("*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
     assert any(name.startswith("farpoint/_cpu.") and name.endswith(".so") for name in names)
@@ -162,3 +164,16 @@ def test_an_editable_install_without_a_compiler_requires_numba_too(tree: Path, t
     wheel = hook("build_editable", tmp_path, tree, **NO_COMPILER)
     assert wheel.name.endswith("-none-any.whl")
     assert [text.partition(">")[0] for text in requirements(wheel)] == ["numpy", "numba", "threadpoolctl"]
+
+
+@pytest.mark.parametrize("value", ["", "MAYBE", "on"])
+def test_an_unknown_value_of_farpoint_cuda_is_refused(value: str, tmp_path: Path) -> None:
+    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if cmake is None:
+        pytest.skip("CMake is not installed")
+    options = (f"-DFARPOINT_CUDA={value}", "-DFARPOINT_PYTHON=OFF")
+    found = subprocess.run(
+        [cmake, "-S", str(ROOT), "-B", str(tmp_path), *options], capture_output=True, text=True, check=False
+    )
+    assert found.returncode != 0
+    assert f"FARPOINT_CUDA must be AUTO, ON, OFF or EMULATE, not '{value}'" in " ".join(found.stderr.split())

@@ -131,7 +131,7 @@ def test_not_a_matrix(bad: Any, error: type[Exception], message: str) -> None:
         (
             {"backend": "gpu"},
             ValueError,
-            "unknown backend 'gpu'; the known ones are 'auto', 'cpu', 'numba', 'reference'",
+            "unknown backend 'gpu'; the known ones are 'auto', 'cpu', 'cuda', 'numba', 'reference'",
         ),
         ({"threads": 0}, ValueError, "threads must be at least 1, not 0"),
         ({"threads": 1.5}, TypeError, "threads must be an integer"),

@@ -62,7 +62,7 @@ def test_importing_is_light() -> None:
         """
         import sys
         import farpoint
-        heavy = {"torch", "sklearn", "pyarrow", "numba", "matplotlib", "pandas", "tqdm"}
+        heavy = {"cupy", "torch", "sklearn", "pyarrow", "numba", "matplotlib", "pandas", "tqdm"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """
     )
@@ -183,6 +183,7 @@ def test_per_level_kernels_share_no_inline_code() -> None:
 def test_python_layers() -> None:
     """Backends know neither the public functions nor each other; the reference needs numpy alone."""
     package = ROOT / "python" / "farpoint"
+    shared = ("_protocol", "_engine", "_device_matrix")
     for path in (package / "backends").glob("*.py"):
         imported = {
             node.module
@@ -191,7 +192,7 @@ def test_python_layers() -> None:
         }
         ours = {name for name in imported if name.startswith("farpoint")}
         assert (
-            ours <= {"farpoint", "farpoint.backends", "farpoint.backends._protocol"}
+            ours <= {"farpoint", "farpoint.backends", *(f"farpoint.backends.{name}" for name in shared)}
             or path.name == "__init__.py"
         )
         if path.name == "reference.py":
@@ -259,8 +260,11 @@ def test_messages_about_dtypes_and_devices_follow_the_backends(monkeypatch: pyte
     with pytest.raises(TypeError, match="bfloat16, float16, float32, float64, int4, int8, uint8"):
         farpoint.select(np.zeros((2, 2), dtype=complex), 1)
 
-    class OnGpu:
-        __cuda_array_interface__: dict[str, object] = {}
+    class OnMetal:
+        def __dlpack__(self) -> None: ...
 
-    with pytest.raises(TypeError, match="on device cuda; backends of this version read cpu, tpu; copy"):
-        farpoint.select(OnGpu(), 1)
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 8, 0
+
+    with pytest.raises(TypeError, match="on device metal; backends of this version read cpu, cuda, tpu"):
+        farpoint.select(OnMetal(), 1)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import Array, Engine
+from tests.conftest import Array, Engine, gpu
 
 
 def rows(n: int, d: int = 64, seed: int = 0) -> Array:
@@ -66,7 +66,9 @@ def test_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=["select", "assign", "h_min", "nearest", "pairwise"],
 )
-@pytest.mark.parametrize("backend, threads", [("cpu", 1), ("cpu", 2), ("numba", 2)])
+@pytest.mark.parametrize(
+    "backend, threads", [("cpu", 1), ("cpu", 2), pytest.param("cuda", 1, marks=gpu), ("numba", 2)]
+)
 def test_ctrl_c_ends_a_run_at_once(call: str, backend: str, threads: int) -> None:
     script = textwrap.dedent(
         f"""

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from farpoint import _validation as check
 from farpoint._config import __version__
+from farpoint._device_inputs import AnyMatrix, write_rows
 from farpoint._progress import Progress, listening
 from farpoint._start import center_row, random_row
-from farpoint.backends._protocol import Frame, Matrix, PairProblem, SelectProblem
+from farpoint.backends._protocol import Frame, PairProblem, SelectProblem
 from farpoint.selection import Selection
 
 # Rows of a block when distances are written to a float32 `out`.
@@ -46,6 +47,7 @@ def select(
     min_distance: float | None = None,
     assign: bool = False,
     backend: str = "auto",
+    device: int | None = None,
     threads: int | None = None,
     progress: Progress = False,
     seed: int | np.random.Generator | None = None,
@@ -60,9 +62,10 @@ def select(
     ----------
     X : (n, d) array_like
         One row a point: numpy array or memory map of float16, bfloat16, float32, float64, int8 or uint8 in
-        any memory order, CPU torch tensor, Arrow (fixed-size) list or tensor array, anything with an
+        any memory order, torch tensor, Arrow (fixed-size) list or tensor array, anything with an
         array protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
-        integers are converted to a floating type that holds them.
+        integers are converted to a floating type that holds them. Arrays on a CUDA device (CuPy, PyTorch,
+        JAX, Numba, anything with DLPack or the CUDA array interface; needs CuPy) stay there.
     k : int or float, optional
         How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
         the rows that are not in `selected`). May be left out when `min_distance` is given. Asking for
@@ -76,15 +79,20 @@ def select(
     selected : (s,) array_like of int, optional
         Rows of X chosen before: never returned again, kept away from.
     anchors : (m, d) array_like, optional
-        Vectors outside X to keep away from, such as data already owned. Converted to the dtype of X.
+        Vectors outside X to keep away from, such as data already owned. Converted to the dtype of X, and
+        copied to its device.
     min_distance : float, optional
         Stop before a pick closer than this to what came before it. Without `k`, as many rows as there
         are: none, where every row is in `selected` or too close to what is kept away from.
     assign : bool
         Also return each row's nearest pick and its distance.
-    backend : {"auto", "cpu", "numba", "reference"}
-        "auto" takes the compiled engine, or Numba where there is none. A backend that is named is used or
-        refused.
+    backend : {"auto", "cpu", "cuda", "numba", "reference"}
+        "auto" takes the compiled engine, or Numba where there is none; "cuda" for arrays on a CUDA device,
+        and for much work (n d k) where a device can be used and has the memory. A backend that is named is
+        used or refused.
+    device : int, optional
+        Index of the CUDA device, for backend "cuda", which it asks for if that is "auto". Default: where X
+        is, else 0.
     threads : int, optional
         Default: the processors that this process may use.
     progress : bool or callable
@@ -137,11 +145,12 @@ def select(
     began = time.perf_counter()
     distance = check.check_min_distance(min_distance)
     sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
-    prepared = check.prepare(sources, metric, backend, threads, convert_to_first=True)
-    points, frame = prepared.matrices[0], prepared.frame
-    n = len(points)
+    loaded = check.load(sources, metric, backend, threads, device, convert_to_first=True)
+    n = len(loaded.matrices[0])
     rows = check.check_selected(selected, n)
     count = check.check_count(k, n, n - len(rows), distance)
+    prepared = check.prepare(loaded, count)
+    points, frame = prepared.matrices[0], prepared.frame
     kept_away = anchors is not None or len(rows) > 0
     first = _first_row(check.check_start(start, seed, n, kept_away), points, frame, seed)
 
@@ -149,19 +158,18 @@ def select(
     if distance is not None:
         minimum = prepared.metric.smallest_value(distance, prepared.unit, frame.stored)
     with listening(progress, count, prepared.metric, prepared.unit) as listener:
-        raw = prepared.backend.select(
-            SelectProblem(
-                points=points,
-                frame=frame,
-                k=count,
-                first=first,
-                selected=rows,
-                anchors=prepared.matrices[1] if anchors is not None else None,
-                minimum_value=minimum,
-                assign=bool(assign),
-                progress=listener,
-            )
+        problem = SelectProblem(
+            points=points,
+            frame=frame,
+            k=count,
+            first=first,
+            selected=rows,
+            anchors=prepared.matrices[1] if anchors is not None else None,
+            minimum_value=minimum,
+            assign=bool(assign),
+            progress=listener,
         )
+        raw = prepared.plan.run(lambda chosen: chosen.select(problem))
         if listener is not None and len(raw.indices):
             listener(len(raw.indices), count, float(raw.values[-1]))
     label_values = raw.label_values
@@ -173,7 +181,7 @@ def select(
         labels=raw.labels,
         distances=None if label_values is None else prepared.metric.distances(label_values, prepared.unit),
         info={
-            "backend": prepared.backend.name,
+            "backend": prepared.plan.backend.name,
             "version": __version__,
             "n": n,
             "d": points.shape[1],
@@ -181,6 +189,7 @@ def select(
             "threads": frame.threads,
             "seconds": time.perf_counter() - began,
             "simd": None,
+            "device": None,
             "fraction_evaluated": 1.0,
             **raw.statistics,
         },
@@ -188,7 +197,7 @@ def select(
 
 
 def _first_row(
-    start: int | str | None, points: Matrix, frame: Frame, seed: int | np.random.Generator | None
+    start: int | str | None, points: AnyMatrix, frame: Frame, seed: int | np.random.Generator | None
 ) -> int | None:
     if start == "center":
         return center_row(points, frame)
@@ -203,6 +212,7 @@ def nearest(
     *,
     metric: str = "euclidean",
     backend: str = "auto",
+    device: int | None = None,
     threads: int | None = None,
 ) -> Nearest:
     """Find the nearest row of Y for each row of X, exactly.
@@ -212,7 +222,7 @@ def nearest(
     X : (n, d) array_like
     Y : (m, d) array_like
         As for `select`. Of different dtypes: both are converted to float64 if one is, else to float32.
-    metric, backend, threads
+    metric, backend, device, threads
         As for `select`.
 
     Returns
@@ -235,10 +245,10 @@ def nearest(
     >>> farpoint.nearest([[0.0], [4.0]], [[5.0], [1.0], [-1.0]])
     Nearest(distances=array([1., 1.]), indices=array([1, 0]))
     """
-    prepared = check.prepare([(X, "X"), (Y, "Y")], metric, backend, threads)
-    values, indices = prepared.backend.nearest(
-        PairProblem(prepared.matrices[0], prepared.matrices[1], prepared.frame)
-    )
+    loaded = check.load([(X, "X"), (Y, "Y")], metric, backend, threads, device)
+    prepared = check.prepare(loaded, len(loaded.matrices[1]))
+    problem = PairProblem(prepared.matrices[0], prepared.matrices[1], prepared.frame)
+    values, indices = prepared.plan.run(lambda chosen: chosen.nearest(problem))
     return Nearest(prepared.metric.distances(values, prepared.unit), indices)
 
 
@@ -247,6 +257,7 @@ def h_min(
     *,
     metric: str = "euclidean",
     backend: str = "auto",
+    device: int | None = None,
     threads: int | None = None,
 ) -> ClosestPair:
     """Find the minimum pairwise distance of a set: its closest pair, exactly.
@@ -255,7 +266,7 @@ def h_min(
     ----------
     X : (n, d) array_like
         At least two rows; as for `select`.
-    metric, backend, threads
+    metric, backend, device, threads
         As for `select`.
 
     Returns
@@ -277,23 +288,26 @@ def h_min(
     >>> farpoint.h_min([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
     ClosestPair(value=1.0, i=1, j=2)
     """
-    prepared = check.prepare([(X, "X")], metric, backend, threads)
+    loaded = check.load([(X, "X")], metric, backend, threads, device)
+    prepared = check.prepare(loaded, len(loaded.matrices[0]) // 2)
     points = prepared.matrices[0]
     if len(points) < 2:
         raise ValueError("X has one row; a pairwise distance needs at least two")
-    value, i, j = prepared.backend.closest_pair(PairProblem(points, points, prepared.frame))
+    problem = PairProblem(points, points, prepared.frame)
+    value, i, j = prepared.plan.run(lambda chosen: chosen.closest_pair(problem))
     return ClosestPair(prepared.metric.distance(value, prepared.unit), i, j)
 
 
 def pairwise_distances(
     X: Any,
     Y: Any = None,
-    out: npt.NDArray[Any] | None = None,
+    out: Any = None,
     *,
     metric: str = "euclidean",
     backend: str = "auto",
+    device: int | None = None,
     threads: int | None = None,
-) -> npt.NDArray[Any]:
+) -> Any:
     """Compute all distances between rows of X and rows of Y, to the bit of the contract.
 
     Parameters
@@ -302,13 +316,13 @@ def pairwise_distances(
     Y : (m, d) array_like, optional
         Default: X. As for `nearest`.
     out : (n, m) array of float32 or float64, optional
-        Where to write; float32 rounds.
-    metric, backend, threads
+        Where to write; float32 rounds. A CuPy array where X is on its device.
+    metric, backend, device, threads
         As for `select`.
 
     Returns
     -------
-    (n, m) float64 array, or `out`
+    (n, m) float64 array of numpy, or `out`
 
     Raises
     ------
@@ -327,18 +341,23 @@ def pairwise_distances(
            [2., 2.]])
     """
     sources = [(X, "X")] if Y is None else [(X, "X"), (Y, "Y")]
-    prepared = check.prepare(sources, metric, backend, threads)
+    loaded = check.load(sources, metric, backend, threads, device)
+    prepared = check.prepare(loaded, len(loaded.matrices[-1]))
     x, y = prepared.matrices[0], prepared.matrices[-1]
-    target = check.check_out(out, (len(x), len(y)))
-    if target is None:
-        values = prepared.backend.pairwise(PairProblem(x, y, prepared.frame))
+    target = check.check_out(out, x, (len(x), len(y)))
+
+    def distances(rows: slice) -> npt.NDArray[np.float64]:
+        problem = PairProblem(x[rows], y, prepared.frame)
+        values = prepared.plan.run(lambda chosen: chosen.pairwise(problem))
         return prepared.metric.distances(values, prepared.unit)
+
+    if target is None:
+        return distances(slice(None))
     step = max(1, _OUT_ELEMENTS // len(y))
     for begin in range(0, len(x), step):
-        block = PairProblem(x[begin : begin + step], y, prepared.frame)
-        values = prepared.backend.pairwise(block)
+        block = slice(begin, begin + step)
         with np.errstate(over="ignore"):
-            target[begin : begin + step] = prepared.metric.distances(values, prepared.unit)
+            write_rows(target, block, distances(block).astype(target.dtype, copy=False))
     return target
 
 
@@ -348,6 +367,7 @@ def covering_radius(
     *,
     metric: str = "euclidean",
     backend: str = "auto",
+    device: int | None = None,
     threads: int | None = None,
 ) -> float:
     """Return the largest distance from any row of X to its nearest row of Y.
@@ -357,7 +377,7 @@ def covering_radius(
     X : (n, d) array_like
     Y : (m, d) array_like
         As for `nearest`.
-    metric, backend, threads
+    metric, backend, device, threads
         As for `select`.
 
     Returns
@@ -378,5 +398,5 @@ def covering_radius(
     >>> farpoint.covering_radius([[0.0], [1.0], [9.0]], [[0.0], [5.0]])
     4.0
     """
-    found = nearest(X, Y, metric=metric, backend=backend, threads=threads)
+    found = nearest(X, Y, metric=metric, backend=backend, device=device, threads=threads)
     return float(found.distances.max()) if len(found.distances) else math.nan

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from farpoint.backends._protocol import Backend
 
 __version__ = importlib.metadata.version("farpoint")
 
@@ -17,17 +20,7 @@ def config() -> dict[str, Any]:
     from farpoint._validation import check_threads
     from farpoint.backends import AUTOMATIC, BACKENDS
 
-    backends: dict[str, Any] = {}
-    for name, backend in BACKENDS.items():
-        reason = backend.unavailable()
-        if reason is not None:
-            backends[name] = {"available": False, "reason": reason}
-            continue
-        try:
-            backends[name] = {"available": True, **backend.describe()}
-        except Exception as error:
-            # Shown, not raised: this is where users look when something is broken.
-            backends[name] = {"available": False, "reason": f"{type(error).__name__}: {error}"}
+    backends = {name: _state(backend) for name, backend in BACKENDS.items()}
     # What select(backend="auto") does: it takes the first that is installed, and raises if that is broken.
     installed = [name for name in AUTOMATIC if BACKENDS[name].unavailable() is None]
     auto = installed[0] if installed and backends[installed[0]]["available"] else None
@@ -43,9 +36,20 @@ def config() -> dict[str, Any]:
         "backends": backends,
         "optional": {
             module: importlib.util.find_spec(module) is not None
-            for module in ("numba", "tqdm", "pyarrow", "safetensors", "ml_dtypes", "matplotlib")
+            for module in ("cupy", "numba", "tqdm", "pyarrow", "safetensors", "ml_dtypes", "matplotlib")
         },
     }
+
+
+def _state(backend: Backend) -> dict[str, Any]:
+    try:
+        reason = backend.unavailable()
+        if reason is not None:
+            return {"available": False, "reason": reason}
+        return {"available": True, **backend.describe()}
+    except Exception as error:
+        # Shown, not raised: this is where users look when something is broken.
+        return {"available": False, "reason": f"{type(error).__name__}: {error}"}
 
 
 @overload
@@ -53,7 +57,7 @@ def show_config(mode: Literal["text"] = "text") -> None: ...
 @overload
 def show_config(mode: Literal["dict"]) -> dict[str, Any]: ...
 def show_config(mode: str = "text") -> dict[str, Any] | None:
-    """Show version, backends with their SIMD level or the reason why they are missing, and threads.
+    """Show version, backends with SIMD level or devices or the reason why they are missing, and threads.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Matrices from whatever users hold: numpy, memory maps, torch, Arrow, anything with an array protocol.
+"""Matrices on the host, from whatever users hold: numpy, memory maps, torch, Arrow, anything with a protocol.
 
 `as_matrix` ends with a 2-D numpy array of a supported element type whose rows are contiguous, copying only
 where the layout or the type makes it necessary.
@@ -27,6 +27,7 @@ _EXACT_IN_FLOAT64 = 2**53
 
 # Device types of DLPack: memory that the host reads (its own, and pinned), and names for others.
 _DLPACK_HOST = (1, 3, 11)
+DLPACK_CUDA = (2, 13)
 _DLPACK_DEVICES = {2: "cuda", 8: "metal", 10: "rocm", 13: "cuda (managed)", 14: "oneapi"}
 
 
@@ -48,8 +49,8 @@ def as_matrix(source: object, name: str) -> Matrix:
         Not 2-D, or without rows or columns.
     """
     array = _as_array(source, name)
-    _check_shape(array, name)
-    array = _as_supported(array, name)
+    check_shape(array, name)
+    array = as_supported(array, name)
     if array.dtype.byteorder == ">" or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return _with_contiguous_rows(array)
@@ -75,8 +76,6 @@ def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
     )
     if module == "pyarrow" or only_arrow:
         return _from_arrow(source, name)
-    if hasattr(source, "__cuda_array_interface__"):
-        _refuse_device(name, "cuda", "copy it to the host first")
     if hasattr(source, "__dlpack__") and not hasattr(source, "__array__"):
         return _from_dlpack(source, name)
     try:
@@ -111,12 +110,12 @@ def _from_dlpack(source: Any, name: str) -> np.ndarray[Any, Any]:
 def _from_torch(tensor: Any, name: str) -> np.ndarray[Any, Any]:
     if not hasattr(tensor, "detach"):
         return np.asarray(tensor)
-    if tensor.device.type not in supported("devices"):
+    if tensor.device.type != "cpu":
         _refuse_device(name, str(tensor.device), f"pass {name}.cpu()")
     dtype = None
     if str(tensor.dtype) == "torch.bfloat16":
         # numpy has no bfloat16 of its own: the bits travel as integers.
-        dtype = _bfloat16(name)
+        dtype = bfloat16(name)
     try:
         # Negative and conjugate views are marks that numpy does not know: they become data.
         tensor = tensor.detach().resolve_conj().resolve_neg()
@@ -130,7 +129,8 @@ def _from_torch(tensor: Any, name: str) -> np.ndarray[Any, Any]:
         raise TypeError(f"{name} is a tensor that numpy cannot read ({reason}); pass a dense one") from error
 
 
-def _bfloat16(name: str) -> np.dtype[Any]:
+def bfloat16(name: str) -> np.dtype[Any]:
+    """Return ml_dtypes' bfloat16; `name` is what needs it."""
     try:
         import ml_dtypes
     except ImportError:
@@ -184,7 +184,8 @@ def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
     return values.reshape(len(array), width)
 
 
-def _check_shape(array: np.ndarray[Any, Any], name: str) -> None:
+def check_shape(array: Any, name: str) -> None:
+    """Raise unless an array of numpy or CuPy is a matrix with rows and columns."""
     if array.dtype == object:
         raise TypeError(
             f"{name} has dtype object: an array of numbers with rows of equal length is needed "
@@ -197,7 +198,8 @@ def _check_shape(array: np.ndarray[Any, Any], name: str) -> None:
         raise ValueError(f"{name} is empty: it has shape {array.shape}")
 
 
-def _as_supported(array: np.ndarray[Any, Any], name: str) -> Matrix:
+def as_supported(array: Any, name: str) -> Any:
+    """Return an array of numpy or CuPy with elements of a supported type that holds all of its own."""
     dtype = array.dtype.name
     if dtype in supported("dtypes"):
         return array

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from farpoint.backends._protocol import Frame, Matrix
+from farpoint._device_inputs import AnyMatrix, host_rows
+from farpoint.backends._protocol import Frame
 from farpoint.backends.reference import values_to_row
 
 _BLOCK_ROWS = 4096
 
 
-def center_row(points: Matrix, frame: Frame) -> int:
+def center_row(points: AnyMatrix, frame: Frame) -> int:
     """Return the row nearest the mean (the mean direction for cosine); ties to the lowest.
 
-    The mean is summed in float64 row after row, so that it does not depend on anything but the data.
+    The mean is summed in float64 row after row, so that it does not depend on anything but the data. Rows on
+    a device are brought over in blocks.
     """
     total = np.zeros(points.shape[1])
     for start in range(0, len(points), _BLOCK_ROWS):
-        block = points[start : start + _BLOCK_ROWS].astype(np.float64)
+        block = host_rows(points, start, start + _BLOCK_ROWS).astype(np.float64)
         if frame.kind == "cosine":
             block /= np.sqrt((block * block).sum(axis=1))[:, None]
         # accumulate, unlike sum, has one order of additions whatever the memory layout.
@@ -28,7 +30,7 @@ def center_row(points: Matrix, frame: Frame) -> int:
 
     best, best_value = 0, np.inf
     for start in range(0, len(points), _BLOCK_ROWS):
-        values = values_to_row(points[start : start + _BLOCK_ROWS], mean, frame)
+        values = values_to_row(host_rows(points, start, start + _BLOCK_ROWS), mean, frame)
         row = int(np.argmin(values))
         if values[row] < best_value:
             best, best_value = start + row, float(values[row])

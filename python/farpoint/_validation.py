@@ -5,17 +5,31 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from farpoint._device_inputs import (
+    AnyMatrix,
+    as_device_matrix,
+    as_element_type,
+    element_type,
+    host_rows,
+    is_on_cuda,
+    multiplied,
+    upload,
+)
 from farpoint._inputs import as_matrix
 from farpoint._metrics import METRICS, Metric, Unit
-from farpoint.backends import choose_backend, cpu
-from farpoint.backends._protocol import Backend, Frame, IndexArray, Matrix
+from farpoint.backends import choose_backend, cuda
+from farpoint.backends._device_matrix import DeviceMatrix
+from farpoint.backends._protocol import Backend, Frame, IndexArray, Scanner, ScanResult
+
+Result = TypeVar("Result")
 
 # float64 elements are used as they are while their squares, and the squares of their differences, stay far
 # from float64's ends; beyond, a power of two is taken out first.
@@ -28,14 +42,44 @@ _FLOAT32_EXPONENT = 127
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """Matrices of one call, of one element type and in one place, and what was asked for."""
+
+    matrices: list[AnyMatrix]
+    names: list[str]
+    metric: Metric
+    backend: str
+    threads: int
+    device: int | None  # that was named, or that the matrices are on
+
+
+@dataclass
+class Plan:
+    """The backend of a call, and what "auto" goes on with where a device has too little memory."""
+
+    backend: Backend
+    fallback: Callable[[], Backend] | None = None
+
+    def run(self, work: Callable[[Backend], Result]) -> Result:
+        """Do `work`."""
+        try:
+            return work(self.backend)
+        except MemoryError:
+            if self.fallback is None:
+                raise
+        self.backend, self.fallback = self.fallback(), None
+        return work(self.backend)
+
+
+@dataclass
 class Prepared:
     """Checked matrices of one call, in one frame."""
 
-    matrices: list[Matrix]
+    matrices: list[AnyMatrix]
     frame: Frame
     metric: Metric
     unit: Unit
-    backend: Backend
+    plan: Plan
 
 
 def check_metric(metric: object) -> Metric:
@@ -58,15 +102,31 @@ def check_threads(threads: object) -> int:
     return min(count, 1024)
 
 
-def prepare(
+def check_device(device: object, backend: str) -> int | None:
+    """Return the index of the CUDA device that was named, if one was; whether it exists is seen later."""
+    if device is None:
+        return None
+    index = _integer(device, "device")
+    if index < 0:
+        raise ValueError(f"device must be at least 0, not {index}")
+    if backend not in ("auto", cuda.BACKEND.name):
+        raise ValueError(
+            f"device = {index} has no meaning with backend {backend!r}: it is the index of a CUDA device, "
+            'for backend "cuda"'
+        )
+    return index
+
+
+def load(
     sources: Sequence[tuple[object, str]],
     metric: str,
     backend: str,
     threads: int | None,
+    device: int | None = None,
     *,
     convert_to_first: bool = False,
-) -> Prepared:
-    """Check the matrices of a call and bring them into one frame.
+) -> Loaded:
+    """Bring the matrices of a call to one element type and one place.
 
     Parameters
     ----------
@@ -79,30 +139,100 @@ def prepare(
     ------
     TypeError, ValueError
         With the name of the argument, what is wrong and where.
+    RuntimeError
+        The backend that was named, or that the device needs, cannot be used here.
     """
     chosen_metric = check_metric(metric)
     thread_count = check_threads(threads)
-    if backend != "auto":
-        # An unknown or unusable backend is refused before any data is read.
-        choose_backend(backend, metric)
-    matrices = [as_matrix(source, name) for source, name in sources]
+    named = check_device(device, backend)
+    if backend != "auto" or named is not None:
+        # An unknown or unusable backend is refused before any data is read; a device is one.
+        choose_backend(backend if named is None else cuda.BACKEND.name, metric)
+    if named is not None:
+        there = cuda.BACKEND.device_count()
+        if named >= there:
+            raise ValueError(f"device {named} does not exist; there {'is' if there == 1 else 'are'} {there}")
     names = [name for _, name in sources]
+    matrices = _read(sources, metric, backend)
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
         if matrix.shape[1] != matrices[0].shape[1]:
             raise ValueError(
                 f"{name} has {matrix.shape[1]} columns where {names[0]} has {matrices[0].shape[1]}"
             )
-    matrices = _common_dtype(matrices, names, convert_to_first)
-    dtype = matrices[0].dtype.name
-    chosen_backend = choose_backend(backend, metric, dtype)
+    matrices = _in_one_place(_common_dtype(matrices, names, convert_to_first), names)
+    main = matrices[0]
+    if isinstance(main, DeviceMatrix):
+        if named not in (None, main.device):
+            raise ValueError(
+                f"device = {named}, but {names[0]} is on device {main.device}; leave device out, or copy "
+                f"{names[0]} to the host"
+            )
+        named = main.device
+    return Loaded(matrices, names, chosen_metric, backend, thread_count, named)
+
+
+def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> list[AnyMatrix]:
+    main, main_name = sources[0]
+    on_device = is_on_cuda(main)
+    if on_device:
+        try:
+            choose_backend(backend, metric, device="cuda")
+        except (RuntimeError, ValueError) as error:
+            raise type(error)(
+                f"{main_name} is on a CUDA device: {error}; copy it to the host first ({main_name}.get() "
+                f"in CuPy, {main_name}.cpu() in PyTorch)"
+            ) from error
+    for source, name in sources[1:]:
+        if is_on_cuda(source) and not on_device:
+            raise TypeError(
+                f"{name} is on a CUDA device and {main_name} is on the host; copy {name} to the host, or "
+                f"{main_name} to the device"
+            )
+    return [
+        as_device_matrix(source, name) if is_on_cuda(source) else as_matrix(source, name)
+        for source, name in sources
+    ]
+
+
+def _in_one_place(matrices: list[AnyMatrix], names: list[str]) -> list[AnyMatrix]:
+    """Upload the others to where the first is."""
+    main = matrices[0]
+    if not isinstance(main, DeviceMatrix):
+        return matrices
+    found: list[AnyMatrix] = [main]
+    for matrix, name in zip(matrices[1:], names[1:], strict=True):
+        if isinstance(matrix, DeviceMatrix):
+            if matrix.device != main.device:
+                raise TypeError(
+                    f"{name} is on device {matrix.device} and {names[0]} is on device {main.device}; copy "
+                    "one to the other's"
+                )
+            found.append(matrix)
+        else:
+            found.append(upload(matrix, main))
+    return found
+
+
+def prepare(loaded: Loaded, partners: int) -> Prepared:
+    """Choose the backend, check the elements and find the frame.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    partners : int
+        How many rows each row of the first matrix is to meet.
+    """
+    matrices, names = loaded.matrices, loaded.names
+    dtype = element_type(matrices[0])
+    plan = _plan(loaded, dtype, partners)
 
     # One matrix passed twice is scanned once.
-    scans = {id(matrix): _scan(matrix, thread_count, chosen_backend) for matrix in matrices}
+    scans = {id(matrix): plan.run(partial(_scan, matrix, loaded)) for matrix in matrices}
     for matrix, name in zip(matrices, names, strict=True):
         bad_row, zero_row, _, _ = scans[id(matrix)]
         if bad_row >= 0:
             _raise_not_finite(matrix, bad_row, name)
-        if zero_row >= 0 and chosen_metric.kind == "cosine":
+        if zero_row >= 0 and loaded.metric.kind == "cosine":
             raise ValueError(
                 f"{name}: row {zero_row} is all zeros, which has no cosine distance; drop such rows"
             )
@@ -112,15 +242,28 @@ def prepare(
     exponent = 0
     scale = 1.0
     if dtype == "float64":
-        matrices, largest, exponent = _tame_float64(matrices, chosen_metric, largest, smallest_row)
+        matrices, largest, exponent = _tame_float64(matrices, loaded.metric, largest, smallest_row)
         unit = Unit(exponent)
-    elif chosen_metric.kind == "squared":
+    elif loaded.metric.kind == "squared":
         unit = Unit(_value_exponent(largest, matrices[0].shape[1]))
         scale = unit.scale
     else:
         unit = Unit(0)
-    frame = Frame(chosen_metric.kind, dtype, scale, largest, thread_count)
-    return Prepared(matrices, frame, chosen_metric, unit, chosen_backend)
+    frame = Frame(loaded.metric.kind, dtype, scale, largest, loaded.threads, loaded.device)
+    return Prepared(matrices, frame, loaded.metric, unit, plan)
+
+
+def _plan(loaded: Loaded, dtype: str, partners: int) -> Plan:
+    main, metric = loaded.matrices[0], loaded.metric.name
+    if loaded.backend != "auto":
+        return Plan(choose_backend(loaded.backend, metric, dtype))
+    if isinstance(main, DeviceMatrix) or loaded.device is not None:
+        return Plan(choose_backend(cuda.BACKEND.name, metric, dtype))
+    work = float(main.shape[0]) * main.shape[1] * partners
+    backend = choose_backend("auto", metric, dtype, work=work)
+    if backend is cuda.BACKEND:
+        return Plan(backend, lambda: choose_backend("auto", metric, dtype))
+    return Plan(backend)
 
 
 def _value_exponent(largest: float, dimension: int) -> int:
@@ -134,8 +277,8 @@ def _value_exponent(largest: float, dimension: int) -> int:
 
 
 def _tame_float64(
-    matrices: list[Matrix], metric: Metric, largest: float, smallest_row: float
-) -> tuple[list[Matrix], float, int]:
+    matrices: list[AnyMatrix], metric: Metric, largest: float, smallest_row: float
+) -> tuple[list[AnyMatrix], float, int]:
     """Take a power of two out of extreme float64 data; exact, but for a copy."""
     if largest == 0:
         return matrices, largest, 0
@@ -145,45 +288,43 @@ def _tame_float64(
         if max(exponent, -low) <= _SAFE_ROW_EXPONENT:
             return matrices, largest, 0
         # Directions do not change when a row is multiplied.
-        tamed = []
-        for matrix in matrices:
-            row_exponents = np.frexp(np.abs(matrix).max(axis=1))[1]
-            tamed.append(np.ldexp(matrix, -row_exponents[:, None]))
-        return tamed, 1.0, 0
+        return [multiplied(matrix, None) for matrix in matrices], 1.0, 0
     if abs(exponent) <= _SAFE_EXPONENT:
         return matrices, largest, 0
-    tamed = [np.ldexp(matrix, -exponent) for matrix in matrices]
+    tamed = [multiplied(matrix, -exponent) for matrix in matrices]
     return tamed, math.ldexp(largest, -exponent), 2 * exponent
 
 
-def _common_dtype(matrices: list[Matrix], names: list[str], convert_to_first: bool) -> list[Matrix]:
-    dtypes = [matrix.dtype.name for matrix in matrices]
-    if len(set(dtypes)) == 1:
+def _common_dtype(matrices: list[AnyMatrix], names: list[str], convert_to_first: bool) -> list[AnyMatrix]:
+    types = [element_type(matrix) for matrix in matrices]
+    if len(set(types)) == 1:
         return matrices
     if not convert_to_first:
-        target: npt.DTypeLike = np.float64 if "float64" in dtypes else np.float32
-        return [matrix.astype(target) for matrix in matrices]
-    target = matrices[0].dtype
+        target = "float64" if "float64" in types else "float32"
+        return [as_element_type(matrix, target) for matrix in matrices]
+    target = types[0]
     converted = [matrices[0]]
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
-        with np.errstate(over="ignore", invalid="ignore"):
-            other = matrix.astype(target)
-        if target.kind in "iu" and not np.array_equal(other, matrix):
+        # Integers cannot hold everything: whether they do is seen on the host.
+        source = matrix.host() if isinstance(matrix, DeviceMatrix) and target in ("int8", "uint8") else matrix
+        other = as_element_type(source, target)
+        if target in ("int8", "uint8") and not np.array_equal(other, source):  # type: ignore[arg-type]
             raise TypeError(
-                f"{name} has dtype {matrix.dtype} with elements that {names[0]}'s dtype {target} "
+                f"{name} has dtype {element_type(matrix)} with elements that {names[0]}'s dtype {target} "
                 f"cannot hold; convert {names[0]} to a floating type first"
             )
         converted.append(other)
     return converted
 
 
-def _scan(matrix: Matrix, threads: int, backend: Backend) -> tuple[int, int, float, float]:
+def _scan(matrix: AnyMatrix, loaded: Loaded, backend: Backend) -> ScanResult:
     """(First row with NaN or infinity or -1, first zero row or -1, largest, smallest row maximum).
 
-    The extension scans for its own backend only: the others work whatever state it is in.
+    An extension scans for its own backend only: the others work whatever state it is in.
     """
-    if backend is cpu.BACKEND:
-        return cpu.scan(matrix, threads)
+    if isinstance(backend, Scanner):
+        return backend.scan(matrix, loaded.threads, loaded.device)
+    assert not isinstance(matrix, DeviceMatrix)
     bad, zero, largest, smallest = -1, -1, 0.0, math.inf
     step = max(1, _SCAN_ELEMENTS // matrix.shape[1])
     for start in range(0, len(matrix), step):
@@ -202,8 +343,8 @@ def _scan(matrix: Matrix, threads: int, backend: Backend) -> tuple[int, int, flo
     return bad, zero, largest, smallest
 
 
-def _raise_not_finite(matrix: Matrix, row: int, name: str) -> None:
-    values = matrix[row].astype(np.float64)
+def _raise_not_finite(matrix: AnyMatrix, row: int, name: str) -> None:
+    values = host_rows(matrix, row, row + 1)[0].astype(np.float64)
     column = int(np.argmax(~np.isfinite(values)))
     raise ValueError(
         f"{name} must be finite: row {row}, column {column} is {values[column]}; drop or impute such rows"
@@ -333,16 +474,24 @@ def _real(value: object, name: str) -> float:
         raise TypeError(f"{name} must be a number, not {value!r}") from None
 
 
-def check_out(out: object, shape: tuple[int, int]) -> npt.NDArray[Any] | None:
-    """Check an array to write distances to."""
+def check_out(out: Any, matrix: AnyMatrix, shape: tuple[int, int]) -> Any:
+    """Check an array to write distances to: numpy's, or CuPy's where the matrices are on its device."""
     if out is None:
         return None
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) and not is_on_cuda(out):
         raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
+    if not isinstance(out, np.ndarray):
+        cupy = sys.modules.get("cupy")
+        if cupy is None or not isinstance(out, cupy.ndarray):
+            raise TypeError(f"out must be a numpy or CuPy array, not {type(out).__name__}")
+        if not isinstance(matrix, DeviceMatrix) or int(out.device.id) != matrix.device:
+            raise TypeError(
+                "out is on a CUDA device and the matrices are not on the same; pass a numpy array"
+            )
     if out.dtype not in (np.float32, np.float64):
         raise TypeError(f"out must be float32 or float64, not {out.dtype}")
     if out.shape != shape:
         raise ValueError(f"out has shape {out.shape} where the distances have {shape}")
-    if not out.flags.writeable:
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError("out is read-only")
     return out

@@ -44,11 +44,12 @@ class Selection:
     distances : (n,) float64 array or None
         With ``assign=True``: distance to what `labels` names.
     info : dict
-        For every backend ``backend``, ``simd`` (None where there is no choice), ``threads``, ``seconds``,
-        ``fraction_evaluated`` (share of the pairs that were looked at), ``n``, ``d``, ``dtype``,
-        ``version``. The C++ engine adds ``levels``; ``pairs_screened`` (bounded), ``pairs_looked_up`` (those
-        of them bounded one by one, among likely near picks), ``pairs_confirmed`` (bounded again, more
-        finely), ``pairs_refined`` (computed), ``pairs_improved`` (that lowered a row's distance); and
+        For every backend ``backend``, ``simd`` (None where there is no choice), ``device`` (index and name of
+        the CUDA device; None on others), ``threads``, ``seconds``, ``fraction_evaluated`` (share of the pairs
+        that were looked at), ``n``, ``d``, ``dtype``, ``version``. The C++ and CUDA engines add ``levels``;
+        ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
+        picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
+        ``pairs_improved`` (that lowered a row's distance); and
         ``seconds_by_phase`` (seed, certify, catch_up, pick, assign).
 
     Examples

@@ -6,12 +6,17 @@ import warnings
 
 from farpoint.backends._protocol import Backend
 from farpoint.backends.cpu import BACKEND as _CPU
+from farpoint.backends.cuda import BACKEND as _CUDA
 from farpoint.backends.numba import BACKEND as _NUMBA
 from farpoint.backends.reference import BACKEND as _REFERENCE
 
-# In the order in which "auto" prefers them; "auto" never takes the reference.
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (_CPU, _NUMBA, _REFERENCE)}
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (_CPU, _CUDA, _NUMBA, _REFERENCE)}
+# What "auto" takes for matrices on the host, the first that can be used. Never the reference; cuda first
+# where there is so much work.
 AUTOMATIC = ("cpu", "numba")
+# n d k above which "auto" takes a device for matrices on the host. Below, some seconds of two cores, or less
+# than one of many, the driver's start and the copies are felt. An estimate: not yet measured on a device.
+DEVICE_WORK = 1e12
 
 
 def supported(feature: str) -> list[str]:
@@ -19,11 +24,13 @@ def supported(feature: str) -> list[str]:
     return sorted(set().union(*(getattr(backend.capabilities, feature) for backend in BACKENDS.values())))
 
 
-def choose_backend(name: str, metric: str, dtype: str | None = None, device: str = "cpu") -> Backend:
+def choose_backend(
+    name: str, metric: str, dtype: str | None = None, device: str = "cpu", work: float = 0.0
+) -> Backend:
     """Return the backend called `name`, or the best one there is for "auto".
 
-    Without `dtype` the element type does not matter yet. A backend that was named is returned or refused with
-    the reason, never replaced.
+    Without `dtype` the element type does not matter yet; `device` is where the matrices are. A backend that
+    was named is returned or refused with the reason, never replaced.
 
     Raises
     ------
@@ -36,8 +43,12 @@ def choose_backend(name: str, metric: str, dtype: str | None = None, device: str
         known = ", ".join(repr(n) for n in ("auto", *BACKENDS))
         raise ValueError(f"unknown backend {name!r}; the known ones are {known}")
     if name == "auto":
+        if device == "cpu" and work >= DEVICE_WORK and _CUDA.present():
+            reason = _CUDA.unavailable() or _unsupported(_CUDA, metric, dtype, device)
+            if reason is None:
+                return _CUDA
         reasons = []
-        for candidate in (BACKENDS[n] for n in AUTOMATIC):
+        for candidate in (BACKENDS[n] for n in (AUTOMATIC if device == "cpu" else (_CUDA.name,))):
             reason = candidate.unavailable() or _unsupported(candidate, metric, dtype, device)
             if reason is None:
                 return candidate

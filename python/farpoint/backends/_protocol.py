@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[Any]
+ScanResult = tuple[int, int, float, float]
 ValueArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 
@@ -35,6 +36,7 @@ class Frame:
     scale: float  # the contract's power of two; 1 for float64 and for cosine
     largest: float  # upper bound of |element|
     threads: int
+    device: int | None = None  # index of the CUDA device; None where none takes part
 
     @property
     def stored(self) -> type[np.floating]:
@@ -44,14 +46,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class SelectProblem:
-    """A validated selection. Rows of every matrix are contiguous."""
+    """A validated selection. Rows of every matrix are contiguous.
 
-    points: Matrix
+    Matrices are numpy arrays, and DeviceMatrix where the backend's devices hold them.
+    """
+
+    points: Any
     frame: Frame
     k: int
     first: int | None  # None exactly when something is kept away from
     selected: IndexArray
-    anchors: Matrix | None
+    anchors: Any
     minimum_value: float  # stop before a pick whose stored value is below this
     assign: bool
     progress: ProgressListener | None
@@ -66,7 +71,8 @@ class RawSelection:
     next_value: float
     labels: IndexArray | None = None
     label_values: ValueArray | None = None
-    # For Selection.info: "simd" and "fraction_evaluated" where the backend has them, and what else it counts.
+    # For Selection.info: "simd", "device" and "fraction_evaluated" where the backend has them, and what
+    # else it counts.
     statistics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,8 +80,8 @@ class RawSelection:
 class PairProblem:
     """Rows of `x` against rows of `y`; both validated, of one element type."""
 
-    x: Matrix
-    y: Matrix
+    x: Any
+    y: Any
     frame: Frame
 
 
@@ -114,4 +120,13 @@ class Backend(Protocol):
 
     def pairwise(self, problem: PairProblem) -> ValueArray:
         """All values, (len(x), len(y))."""
+        ...
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """A backend with a pass of its own over a matrix, for validation."""
+
+    def scan(self, matrix: Any, threads: int, device: int | None) -> ScanResult:
+        """(First row with NaN or infinity or -1, first zero row or -1, largest, smallest row maximum)."""
         ...

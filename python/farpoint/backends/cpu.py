@@ -7,8 +7,7 @@ import os
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from farpoint.backends._engine import eager, raw, raw_selection
 from farpoint.backends._protocol import (
     Capabilities,
     Frame,
@@ -16,13 +15,12 @@ from farpoint.backends._protocol import (
     Matrix,
     PairProblem,
     RawSelection,
+    ScanResult,
     SelectProblem,
     ValueArray,
 )
 
 SIMD_VARIABLE = "FARPOINT_SIMD"
-# For tests: small problems go through every stage of the engine (csrc/core/tuning.h, kEagerSchedule).
-EAGER_VARIABLE = "FARPOINT_TEST_EAGER"
 
 
 @cache
@@ -40,21 +38,6 @@ def _extension() -> Any:
 def simd_level() -> str:
     """Return the SIMD level that calls use now; ValueError if the environment asks for another."""
     return str(_extension().simd_level(os.environ.get(SIMD_VARIABLE, "")))
-
-
-def _eager() -> bool:
-    return bool(os.environ.get(EAGER_VARIABLE))
-
-
-def _raw(matrix: Matrix) -> Matrix:
-    # The buffer protocol has no bfloat16; the bits travel as integers.
-    return matrix.view(np.uint16) if matrix.dtype.name == "bfloat16" else matrix
-
-
-def scan(matrix: Matrix, threads: int) -> tuple[int, int, float, float]:
-    """One pass: (first non-finite row or -1, first zero row or -1, largest and smallest magnitude)."""
-    bad, zero, largest, smallest = _extension().scan(_raw(matrix), matrix.dtype.name, threads, simd_level())
-    return bad, zero, largest, smallest
 
 
 class CpuBackend:
@@ -85,54 +68,39 @@ class CpuBackend:
             "compiler": str(extension.compiler),
         }
 
+    def scan(self, matrix: Matrix, threads: int, device: int | None) -> ScanResult:
+        """One pass: (first non-finite row or -1, first zero row or -1, largest and smallest magnitude)."""
+        del device
+        bad, zero, largest, smallest = _extension().scan(
+            raw(matrix), matrix.dtype.name, threads, simd_level()
+        )
+        return bad, zero, largest, smallest
+
     def select(self, problem: SelectProblem) -> RawSelection:
         """Farthest-point selection."""
         simd = simd_level()
-        raw = _extension().select(
-            points=_raw(problem.points),
+        found = _extension().select(
+            points=raw(problem.points),
             k=problem.k,
             first=-1 if problem.first is None else problem.first,
             selected=problem.selected,
-            anchors=None if problem.anchors is None else _raw(problem.anchors),
+            anchors=None if problem.anchors is None else raw(problem.anchors),
             minimum_value=problem.minimum_value,
             assign=problem.assign,
             progress=problem.progress,
             simd=simd,
-            eager=_eager(),
+            eager=eager(),
             **_frame_arguments(problem.frame),
         )
-        anchors = 0 if problem.anchors is None else len(problem.anchors)
-        seen = len(raw["indices"]) + len(problem.selected) + anchors
-        pairs = max(1, len(problem.points) * seen)
-        return RawSelection(
-            indices=raw["indices"],
-            values=raw["values"],
-            next_value=raw["next_value"],
-            labels=raw["labels"] if problem.assign else None,
-            label_values=raw["label_values"] if problem.assign else None,
-            statistics={
-                "simd": simd,
-                "levels": raw["levels"],
-                "pairs_screened": raw["pairs_screened"],
-                "pairs_looked_up": raw["pairs_looked_up"],
-                "pairs_confirmed": raw["pairs_confirmed"],
-                "pairs_refined": raw["pairs_refined"],
-                "pairs_improved": raw["pairs_improved"],
-                "fraction_evaluated": min(1.0, raw["pairs_screened"] / pairs),
-                "seconds_by_phase": {
-                    phase: raw[f"seconds_{phase}"]
-                    for phase in ("seed", "certify", "catch_up", "pick", "assign")
-                },
-            },
-        )
+        return raw_selection(found, problem, simd=simd)
 
     def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
         """Nearest row of y for each row of x."""
         values, indices = _extension().nearest(
-            x=_raw(problem.x),
-            y=_raw(problem.y),
+            x=raw(problem.x),
+            y=raw(problem.y),
             simd=simd_level(),
-            eager=_eager(),
+            eager=eager(),
             **_frame_arguments(problem.frame),
         )
         return values, indices
@@ -140,15 +108,15 @@ class CpuBackend:
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
         value, i, j = _extension().closest_pair(
-            x=_raw(problem.x), simd=simd_level(), eager=_eager(), **_frame_arguments(problem.frame)
+            x=raw(problem.x), simd=simd_level(), eager=eager(), **_frame_arguments(problem.frame)
         )
         return value, i, j
 
     def pairwise(self, problem: PairProblem) -> ValueArray:
         """All values."""
         values: ValueArray = _extension().pairwise(
-            x=_raw(problem.x),
-            y=_raw(problem.y),
+            x=raw(problem.x),
+            y=raw(problem.y),
             simd=simd_level(),
             **_frame_arguments(problem.frame),
         )

@@ -28,6 +28,7 @@ def add_computation(command: argparse.ArgumentParser) -> None:
     """Add what says how to compute."""
     command.add_argument("--metric", default="euclidean", choices=list(METRICS), help="default: euclidean")
     command.add_argument("--backend", default="auto", choices=["auto", *BACKENDS], help="default: auto")
+    command.add_argument("--device", type=int, metavar="N", help="index of the CUDA device (default: 0)")
     command.add_argument("--threads", type=int, help="default: all processors")
     command.add_argument("--json", action="store_true", help="JSON on standard output")
 

@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> None:
             load_matrix(options.input, key=options.key, column=options.column),
             metric=options.metric,
             backend=options.backend,
+            device=options.device,
             threads=options.threads,
         )
     if options.json:

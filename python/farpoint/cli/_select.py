@@ -71,6 +71,7 @@ def run(options: argparse.Namespace) -> None:
             min_distance=options.min_distance,
             assign=options.assign,
             backend=options.backend,
+            device=options.device,
             threads=options.threads,
             progress=bar,
             seed=options.seed,

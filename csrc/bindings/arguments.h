@@ -1,0 +1,143 @@
+// What every extension does with its arguments and results: names become types, arrays become views, signals
+// and progress reach Python. Arguments were checked by farpoint/_validation.py; what is checked again here is
+// what would crash.
+#pragma once
+
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/control.h"
+#include "core/select.h"
+#include "core/tuning.h"
+#include "core/types.h"
+
+namespace farpoint::bindings {
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+using IndexArray = py::array_t<std::int64_t, py::array::c_style>;
+
+inline ElementType element_type(const std::string& name) {
+  const std::pair<const char*, ElementType> known[] = {
+      {"float16", ElementType::float16}, {"bfloat16", ElementType::bfloat16},
+      {"float32", ElementType::float32}, {"float64", ElementType::float64},
+      {"int8", ElementType::int8},       {"uint8", ElementType::uint8}};
+  for (const auto& [text, type] : known) {
+    if (name == text) {
+      return type;
+    }
+  }
+  throw std::invalid_argument("unknown element type '" + name + "'");
+}
+
+inline Metric metric_kind(const std::string& name) {
+  if (name == "squared") {
+    return Metric::squared_euclidean;
+  }
+  if (name == "cosine") {
+    return Metric::cosine;
+  }
+  throw std::invalid_argument("unknown metric kind '" + name + "'");
+}
+
+inline MatrixView matrix_view(const py::array& array, const std::string& dtype) {
+  const ElementType type = element_type(dtype);
+  const auto size = static_cast<py::ssize_t>(element_size(type));
+  if (array.ndim() != 2 || array.itemsize() != size || (array.shape(1) > 1 && array.strides(1) != size)) {
+    throw std::invalid_argument("expected a 2-D array of " + dtype + " with contiguous rows");
+  }
+  return {static_cast<const std::byte*>(array.data()), array.shape(0), array.shape(1), array.strides(0),
+          type};
+}
+
+// Gives a vector's memory to numpy without a copy.
+template <class T>
+py::array_t<T> to_array(std::vector<T> values, std::vector<py::ssize_t> shape = {}) {
+  auto owner = std::make_unique<std::vector<T>>(std::move(values));
+  if (shape.empty()) {
+    shape.push_back(static_cast<py::ssize_t>(owner->size()));
+  }
+  T* data = owner->data();
+  py::capsule const guard(owner.release(), [](void* p) {
+    const std::unique_ptr<std::vector<T>> owned(static_cast<std::vector<T>*>(p));
+  });
+  return py::array_t<T>(shape, data, guard);
+}
+
+// Runs `work(control)` without the GIL. Every poll period the GIL is taken to report progress and to look
+// for signals; a Python error raised there ends the work and is raised to the caller.
+template <class Work>
+auto run_released(const std::optional<py::function>& progress, const Work& work) {
+  std::optional<py::error_already_set> error;
+  Control control(
+      [&](const Control::Progress& now) {
+        const py::gil_scoped_acquire acquire;
+        try {
+          if (PyErr_CheckSignals() != 0) {
+            throw py::error_already_set();
+          }
+          if (progress) {
+            (*progress)(now.done, now.total, now.value);
+          }
+          return true;
+        } catch (py::error_already_set& raised) {
+          error.emplace(std::move(raised));
+          return false;
+        }
+      },
+      tuning::kPollPeriod);
+  try {
+    const py::gil_scoped_release release;
+    return work(control);
+  } catch (const Interrupted&) {
+    if (error) {
+      throw std::move(*error);
+    }
+    throw;
+  }
+}
+
+// Throws where a selection of `points` would touch rows that are not there, or write a row twice.
+inline void check_selection(const SelectRequest& request, Index rows, std::span<const Index> selected,
+                            Index anchor_rows) {
+  std::vector<bool> taken(static_cast<std::size_t>(rows), false);
+  for (const Index row : selected) {
+    if (row < 0 || row >= rows || taken[static_cast<std::size_t>(row)]) {
+      throw std::out_of_range("selected holds a row out of range or twice");
+    }
+    taken[static_cast<std::size_t>(row)] = true;
+  }
+  if (request.count < 0 || request.count > rows - static_cast<Index>(selected.size())) {
+    throw std::invalid_argument("k is not between 0 and the number of free rows");
+  }
+  const bool nothing_before = selected.empty() && anchor_rows == 0;
+  if (request.first >= rows || (request.first < 0) == nothing_before) {
+    throw std::invalid_argument("a first row is needed exactly when nothing is kept away from");
+  }
+}
+
+inline py::dict selection_dict(SelectResult result) {
+  const SelectStatistics& s = result.statistics;
+  return py::dict("indices"_a = to_array(std::move(result.indices)),
+                  "values"_a = to_array(std::move(result.values)), "next_value"_a = result.next_value,
+                  "labels"_a = to_array(std::move(result.labels)),
+                  "label_values"_a = to_array(std::move(result.label_values)), "levels"_a = s.levels,
+                  "pairs_screened"_a = s.pairs_screened, "pairs_looked_up"_a = s.pairs_looked_up,
+                  "pairs_confirmed"_a = s.pairs_confirmed, "pairs_refined"_a = s.pairs_refined,
+                  "pairs_improved"_a = s.pairs_improved, "seconds_seed"_a = s.seconds_seed,
+                  "seconds_certify"_a = s.seconds_certify, "seconds_catch_up"_a = s.seconds_catch_up,
+                  "seconds_pick"_a = s.seconds_pick, "seconds_assign"_a = s.seconds_assign);
+}
+
+}  // namespace farpoint::bindings

@@ -1,0 +1,51 @@
+"""What the backends that are compiled extensions share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from farpoint.backends._protocol import Matrix, RawSelection, SelectProblem
+
+# For tests: small problems go through every stage of the engine (csrc/core/tuning.h, kEagerSchedule).
+EAGER_VARIABLE = "FARPOINT_TEST_EAGER"
+
+
+def eager() -> bool:
+    """Whether tests ask for every stage at once."""
+    return bool(os.environ.get(EAGER_VARIABLE))
+
+
+def raw(matrix: Matrix) -> Matrix:
+    """Return what the buffer protocol can carry: it has no bfloat16, so the bits travel as integers."""
+    return matrix.view(np.uint16) if matrix.dtype.name == "bfloat16" else matrix
+
+
+def raw_selection(found: dict[str, Any], problem: SelectProblem, **statistics: Any) -> RawSelection:
+    """Turn what an extension's `select` returns into what a backend's does."""
+    anchors = 0 if problem.anchors is None else len(problem.anchors)
+    seen = len(found["indices"]) + len(problem.selected) + anchors
+    pairs = max(1, len(problem.points) * seen)
+    return RawSelection(
+        indices=found["indices"],
+        values=found["values"],
+        next_value=found["next_value"],
+        labels=found["labels"] if problem.assign else None,
+        label_values=found["label_values"] if problem.assign else None,
+        statistics={
+            **statistics,
+            "levels": found["levels"],
+            "pairs_screened": found["pairs_screened"],
+            "pairs_looked_up": found["pairs_looked_up"],
+            "pairs_confirmed": found["pairs_confirmed"],
+            "pairs_refined": found["pairs_refined"],
+            "pairs_improved": found["pairs_improved"],
+            "fraction_evaluated": min(1.0, found["pairs_screened"] / pairs),
+            "seconds_by_phase": {
+                phase: found[f"seconds_{phase}"]
+                for phase in ("seed", "certify", "catch_up", "pick", "assign")
+            },
+        },
+    )
