@@ -61,7 +61,7 @@ demo: $(VENV)/.demo
 test: test-cpp test-python
 
 test-cpp: $(VENV)/.created
-	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
+	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE
 	$(BIN)/cmake --build build/tests
 	build/tests/csrc/tests/farpoint_tests
 
@@ -83,14 +83,14 @@ lint: $(VENV)/.dev
 # Assertions and stack traces matter here, speed does not.
 sanitize: $(VENV)/.created
 	for kind in address,undefined thread; do \
-	  $(CMAKE) -S . -B build/sanitize-$${kind%%,*} -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF \
+	  $(CMAKE) -S . -B build/sanitize-$${kind%%,*} -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE \
 	    -DFARPOINT_SANITIZE=$$kind -DCMAKE_CXX_FLAGS_RELEASE="-O1 -g" && \
 	  $(BIN)/cmake --build build/sanitize-$${kind%%,*} && \
 	  build/sanitize-$${kind%%,*}/csrc/tests/farpoint_tests || exit 1; \
 	done
 
 bench-kernels: $(VENV)/.created
-	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
+	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE
 	$(BIN)/cmake --build build/tests
 	build/tests/csrc/bench/farpoint_kernel_bench
 

@@ -1,25 +1,37 @@
 # The library farpoint_cuda, as FARPOINT_CUDA asks for it; no target where it is not built. Also sets
 # farpoint_cuda_compiler and farpoint_cuda_architectures, which the extension reports.
 
+# Host code is compiled by the C++ compiler, kernels by nvcc.
 set(cuda_sources
-  csrc/cuda/catch_up.cu
+  csrc/cuda/closest_pair.cpp
   csrc/cuda/device.cpp
-  csrc/cuda/nearest.cu
-  csrc/cuda/pairwise.cu
+  csrc/cuda/nearest.cpp
+  csrc/cuda/pairwise.cpp
+  csrc/cuda/pick_list.cpp
+  csrc/cuda/screen_plan.cpp
+  csrc/cuda/select.cpp
+  csrc/cuda/select_state.cpp)
+set(cuda_kernels
+  csrc/cuda/catch_up.cu
+  csrc/cuda/codes.cu
+  csrc/cuda/passes.cu
   csrc/cuda/pick.cu
   csrc/cuda/points.cu
-  csrc/cuda/primitives.cu
-  csrc/cuda/scan.cu
-  csrc/cuda/screen_plan.cpp
-  csrc/cuda/select.cu)
+  csrc/cuda/scan.cu)
 
 # The same sources as C++, over an emulation of the device.
 if(FARPOINT_CUDA STREQUAL "EMULATE")
-  add_library(farpoint_cuda STATIC ${cuda_sources} csrc/emulation/device.cpp)
-  set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX)
+  add_library(farpoint_cuda STATIC ${cuda_sources} ${cuda_kernels}
+    csrc/emulation/fiber.cpp
+    csrc/emulation/primitives.cpp
+    csrc/emulation/runtime.cpp
+    csrc/emulation/threads.cpp)
+  set_source_files_properties(${cuda_kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
   target_compile_definitions(farpoint_cuda PUBLIC FARPOINT_EMULATE_CUDA)
   target_link_libraries(farpoint_cuda PUBLIC farpoint_core)
-  target_compile_options(farpoint_cuda PRIVATE ${warnings})
+  # Emulated, the contract's operations are rounded by themselves because nothing may fuse; `#pragma unroll` is
+  # nvcc's.
+  target_compile_options(farpoint_cuda PUBLIC -Wno-unknown-pragmas PRIVATE ${warnings})
   set(farpoint_cuda_compiler "emulated, ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
   set(farpoint_cuda_architectures "none")
   return()
@@ -60,7 +72,7 @@ if(CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
 endif()
 
 find_package(CUDAToolkit REQUIRED)
-add_library(farpoint_cuda STATIC ${cuda_sources})
+add_library(farpoint_cuda STATIC ${cuda_sources} ${cuda_kernels} csrc/cuda/primitives.cu)
 target_link_libraries(farpoint_cuda PUBLIC farpoint_core CUDA::cudart_static)
 # --fmad=false: the numerical contract's operations are rounded by themselves on the device too; what may fuse
 # says fmaf.

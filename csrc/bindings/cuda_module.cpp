@@ -49,7 +49,7 @@ Matrix matrix(const MatrixArgument& argument, const std::string& dtype) {
 }
 
 DeviceOptions device_options(int device, std::size_t memory_limit, std::uintptr_t ready_after, bool eager) {
-  return {device, memory_limit, ready_after, eager};
+  return {device, memory_limit, ready_after, eager, false};
 }
 
 py::dict run_select(const MatrixArgument& points, const std::string& dtype, const std::string& metric,

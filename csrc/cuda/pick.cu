@@ -95,7 +95,7 @@ __device__ double pair_bound(const FloatOperands& operands, Index /*index*/, Ind
   const float* y = operands.rows + pick_place * operands.padded;
   float dot = 0;
   for (Index j = threadIdx.x % kWarp; j < operands.padded; j += kWarp) {
-    dot += __ldg(x + j) * __ldg(y + j);
+    dot = __fmaf_rn(__ldg(x + j), __ldg(y + j), dot);
   }
 #pragma unroll
   for (int width = kWarp / 2; width >= 1; width /= 2) {

@@ -322,7 +322,7 @@ class FloatScreen {
         for (int i = 0; i < kSide; ++i) {
 #pragma unroll
           for (int j = 0; j < kSide; ++j) {
-            sums[i][j] += x[i] * y[j];
+            sums[i][j] = __fmaf_rn(x[i], y[j], sums[i][j]);
           }
         }
       }

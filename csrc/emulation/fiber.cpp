@@ -60,10 +60,7 @@ farpoint_start_stack:
 .popsection
 )");
 
-extern "C" {
-void farpoint_switch_stack(void** save, void* load);
-void farpoint_start_stack();
-}
+extern "C" void farpoint_start_stack();
 
 #endif
 
@@ -84,6 +81,8 @@ void Context::adopt_current_stack() {
 #endif
 }
 
+#if defined(FARPOINT_FIBERS_BY_UCONTEXT) || defined(FARPOINT_ADDRESS_SANITIZER) || \
+    defined(FARPOINT_THREAD_SANITIZER)
 void Context::switch_to(Context& to) {
 #if defined(FARPOINT_ADDRESS_SANITIZER)
   __sanitizer_start_switch_fiber(&fake_stack_, to.stack_, to.stack_bytes_);
@@ -100,6 +99,7 @@ void Context::switch_to(Context& to) {
   __sanitizer_finish_switch_fiber(fake_stack_, nullptr, nullptr);
 #endif
 }
+#endif
 
 void Context::arrive() {
 #if defined(FARPOINT_ADDRESS_SANITIZER)

@@ -24,6 +24,9 @@
 #if !(defined(__x86_64__) && defined(__ELF__)) || defined(FARPOINT_EMULATION_UCONTEXT)
 #define FARPOINT_FIBERS_BY_UCONTEXT 1
 #include <ucontext.h>
+#else
+// Leaves the present stack, where *save then says, for one that was left so.
+extern "C" void farpoint_switch_stack(void** save, void* load);
 #endif
 
 namespace farpoint::emulation {
@@ -40,7 +43,12 @@ class Context {
   void adopt_current_stack();
 
   // Goes on where `to` was left; returns when somebody switches back to this.
+#if defined(FARPOINT_FIBERS_BY_UCONTEXT) || defined(FARPOINT_ADDRESS_SANITIZER) || \
+    defined(FARPOINT_THREAD_SANITIZER)
   void switch_to(Context& to);
+#else
+  void switch_to(Context& to) { farpoint_switch_stack(&stack_pointer_, to.stack_pointer_); }
+#endif
 
  protected:
   // The first thing that runs on a new stack.

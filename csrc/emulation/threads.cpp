@@ -31,6 +31,7 @@ constexpr std::size_t kSharedAlignment = 128;
 constexpr int kFutileAttempts = 1000;
 
 struct Block;
+struct Warp;
 
 struct Copy {
   void* to;
@@ -42,6 +43,8 @@ struct Thread : ThreadView {
 
   Fiber fiber;
   Block* in = nullptr;
+  Warp* warp = nullptr;
+  unsigned warp_number = 0;
   int futile_attempts = 0;
   // Why it gave way last.
   const char* operation = "";
@@ -89,14 +92,14 @@ struct Block {
   std::size_t shared_bytes = 0;
 };
 
-bool same(const Site& a, const Site& b) {
-  // Mostly the very same constant.
-  return std::memcmp(&a, &b, sizeof a) == 0 ||
-         (a.line() == b.line() && a.column() == b.column() &&
-          std::strcmp(a.file_name(), b.file_name()) == 0);
+bool same_place(const Site& a, const Site& b) {
+  return a.line() == b.line() && a.column() == b.column() &&
+         std::strcmp(a.file_name(), b.file_name()) == 0;
 }
-bool same(const char* a, const char* b) {
-  return a == b || std::strcmp(a, b) == 0;
+// Of one call: mostly, both are the very same constants.
+inline bool same(const char* operation_a, const Site& a, const char* operation_b, const Site& b) {
+  return (operation_a == operation_b || std::strcmp(operation_a, operation_b) == 0) &&
+         (std::memcmp(&a, &b, sizeof a) == 0 || same_place(a, b));
 }
 
 std::string describe(const Site& site) {
@@ -161,9 +164,12 @@ class Scheduler {
   std::uint64_t random();
   std::int64_t random_step(std::int64_t count);
   unsigned pick(unsigned mask);
+  unsigned pick_any(unsigned mask);
   // The thread to run next, or null when all have returned.
   Thread* next();
-  void next_turn();
+  Thread* next_of(Block& block);
+  Thread* next_elsewhere();
+  void wake_yielded(Block& block);
   // Runs others until this thread is ready again.
   void wait();
   [[noreturn, gnu::cold, gnu::noinline]] void fail_for_deadlock();
@@ -178,8 +184,8 @@ class Scheduler {
   std::size_t slots_ = 0;
   std::size_t unfinished_ = 0;  // slots
   std::size_t turn_ = 0;        // the slot that runs
+  Block* running_ = nullptr;    // its block
   std::size_t turn_step_ = 1;
-  std::size_t idle_turns_ = 0;     // in a row: nothing could run
   std::int64_t futile_turns_ = 0;  // in a row: nobody signalled
   std::int64_t started_ = 0;       // blocks
   std::int64_t first_block_ = 0;
@@ -210,15 +216,14 @@ std::int64_t Scheduler::random_step(std::int64_t count) {
   }
 }
 
-unsigned Scheduler::pick(unsigned mask) {
-  switch (order_) {
-    case Order::rising:
-      return static_cast<unsigned>(std::countr_zero(mask));
-    case Order::falling:
-      return 31U - static_cast<unsigned>(std::countl_zero(mask));
-    case Order::shuffled:
-      break;
+inline unsigned Scheduler::pick(unsigned mask) {
+  if (order_ == Order::rising) {
+    return static_cast<unsigned>(std::countr_zero(mask));
   }
+  return order_ == Order::falling ? 31U - static_cast<unsigned>(std::countl_zero(mask)) : pick_any(mask);
+}
+
+unsigned Scheduler::pick_any(unsigned mask) {
   const auto turn = static_cast<int>(random() % kWarpSize);
   return (static_cast<unsigned>(std::countr_zero(std::rotr(mask, turn))) + static_cast<unsigned>(turn)) %
          kWarpSize;
@@ -265,6 +270,8 @@ void Scheduler::start_block(Block& block) {
     t.shared = block.shared.get();
     t.shared_bytes = launch_->shared_bytes;
     t.in = &block;
+    t.warp = &block.warps[i / kWarpSize];
+    t.warp_number = i / kWarpSize;
     t.futile_attempts = 0;
     t.copies.clear();
     t.group_ends.clear();
@@ -289,7 +296,6 @@ void Scheduler::run(const Launch& launch) {
   }
   started_ = 0;
   turn_ = 0;
-  idle_turns_ = 0;
   futile_turns_ = 0;
   unfinished_ = slots_;
 
@@ -312,6 +318,7 @@ void Scheduler::run(const Launch& launch) {
     }
     start_block(block);
   }
+  running_ = blocks_[turn_].get();
   active = this;
   if (Thread* const first = next()) {
     current_thread = first;
@@ -321,44 +328,50 @@ void Scheduler::run(const Launch& launch) {
   launch_ = nullptr;
 }
 
-Thread* Scheduler::next() {
-  while (true) {
-    Block& block = *blocks_[turn_];
-    if (block.ready_warps != 0) {
-      idle_turns_ = 0;
-      const unsigned w = pick(block.ready_warps);
-      Warp& warp = block.warps[w];
-      const unsigned lane = pick(warp.ready);
-      warp.ready &= ~(1U << lane);
-      if (warp.ready == 0) {
-        block.ready_warps &= ~(1U << w);
-      }
-      return block.threads[w * kWarpSize + lane].get();
-    }
+inline Thread* Scheduler::next() {
+  Block& block = *running_;
+  return block.ready_warps != 0 ? next_of(block) : next_elsewhere();
+}
+
+inline Thread* Scheduler::next_of(Block& block) {
+  const unsigned w = pick(block.ready_warps);
+  Warp& warp = block.warps[w];
+  const unsigned lane = pick(warp.ready);
+  warp.ready &= ~(1U << lane);
+  if (warp.ready == 0) {
+    block.ready_warps &= ~(1U << w);
+  }
+  return block.threads[w * kWarpSize + lane].get();
+}
+
+Thread* Scheduler::next_elsewhere() {
+  std::size_t idle_turns = 0;
+  while (running_->ready_warps == 0) {
+    Block& block = *running_;
     if (block.returned == block.size) {
       if (started_ < launch_->blocks) {
         start_block(block);
         continue;
       }
+      // Counted once.
       block.size = 0;
       block.returned = 1;
       if (--unfinished_ == 0) {
         return nullptr;
       }
     }
-    next_turn();
-  }
-}
-
-void Scheduler::next_turn() {
-  turn_ = (turn_ + turn_step_) % slots_;
-  Block& block = *blocks_[turn_];
-  if (block.yielded_warps == 0) {
-    if (block.ready_warps == 0 && ++idle_turns_ > slots_) {
+    turn_ = (turn_ + turn_step_) % slots_;
+    running_ = blocks_[turn_].get();
+    if (running_->yielded_warps != 0) {
+      wake_yielded(*running_);
+    } else if (++idle_turns > slots_) {
       fail_for_deadlock();
     }
-    return;
   }
+  return next_of(*running_);
+}
+
+void Scheduler::wake_yielded(Block& block) {
   if (++futile_turns_ > settings().spin_limit * static_cast<std::int64_t>(slots_)) {
     fail_for_spinning();
   }
@@ -371,7 +384,7 @@ void Scheduler::next_turn() {
   block.yielded_warps = 0;
 }
 
-void Scheduler::wait() {
+inline void Scheduler::wait() {
   Thread& me = self();
   Thread* const to = next();
   if (to != &me) {
@@ -383,7 +396,7 @@ void Scheduler::wait() {
 void Scheduler::thread_returns() {
   Thread& me = self();
   Block& block = *me.in;
-  Warp& warp = block.warps[me.thread.x / kWarpSize];
+  Warp& warp = *me.warp;
   if (block.arrived > 0) {
     fail_to_return("threads of its block", block.operation, block.site);
   }
@@ -412,7 +425,7 @@ int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
     block.site = site;
     block.flags = 0;
   }
-  if (block.returned > 0 || !same(block.operation, operation) || !same(block.site, site)) {
+  if (block.returned > 0 || !same(block.operation, block.site, operation, site)) {
     fail_to_meet_block(block, operation, site);
   }
   block.flags += flag ? 1 : 0;
@@ -426,17 +439,16 @@ int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
     block.warps[w].ready = block.warps[w].live;
     block.ready_warps |= 1U << w;
   }
-  const unsigned w = me.thread.x / kWarpSize;
-  block.warps[w].ready &= ~(1U << me.lane);
-  if (block.warps[w].ready == 0) {
-    block.ready_warps &= ~(1U << w);
+  me.warp->ready &= ~(1U << me.lane);
+  if (me.warp->ready == 0) {
+    block.ready_warps &= ~(1U << me.warp_number);
   }
   return block.result;
 }
 
 void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site) {
   Thread& me = self();
-  Warp& warp = me.in->warps[me.thread.x / kWarpSize];
+  Warp& warp = *me.warp;
   const unsigned bit = 1U << me.lane;
   if ((mask & bit) == 0 || (mask & ~warp.live) != 0) {
     fail_to_meet_lanes(warp, mask, me.lane, operation, site);
@@ -454,7 +466,7 @@ void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operat
     warp.meetings[slot] = {mask, 0, operation, site};
   }
   Meeting& meeting = warp.meetings[slot];
-  if (!same(meeting.operation, operation) || !same(meeting.site, site)) {
+  if (!same(meeting.operation, meeting.site, operation, site)) {
     fail_to_meet_others(meeting, operation, site);
   }
   meeting.arrived |= bit;
@@ -469,11 +481,9 @@ void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operat
 
 void Scheduler::release_lanes(unsigned mask) {
   const Thread& me = self();
-  const unsigned w = me.thread.x / kWarpSize;
-  Warp& warp = me.in->warps[w];
-  warp.ready |= mask & ~(1U << me.lane);
-  if (warp.ready != 0) {
-    me.in->ready_warps |= 1U << w;
+  me.warp->ready |= mask & ~(1U << me.lane);
+  if (me.warp->ready != 0) {
+    me.in->ready_warps |= 1U << me.warp_number;
   }
 }
 
@@ -481,9 +491,8 @@ void Scheduler::give_way(const char* operation, const Site& site) {
   Thread& me = self();
   me.operation = operation;
   me.site = site;
-  const unsigned w = me.thread.x / kWarpSize;
-  me.in->warps[w].yielded |= 1U << me.lane;
-  me.in->yielded_warps |= 1U << w;
+  me.warp->yielded |= 1U << me.lane;
+  me.in->yielded_warps |= 1U << me.warp_number;
   wait();
 }
 
