@@ -18,10 +18,9 @@ SOURCES := CMakeLists.txt $(wildcard cmake/*) pyproject.toml tools/build_backend
   $(wildcard python/farpoint/*.pyi)
 CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu)
 # Device code is analysed as C++, over the emulation.
-EMULATION := $(wildcard csrc/emulation/device.cpp)
 # Analysed as their own files; what they include is analysed with them.
-TIDY := $(filter-out %_neondot.cpp $(if $(EMULATION),,%/cuda_module.cpp),$(wildcard csrc/core/*.cpp \
-  csrc/cpu/*.cpp csrc/bindings/*.cpp) $(if $(EMULATION),$(wildcard csrc/cuda/*.cpp csrc/cuda/*.cu)))
+TIDY := $(filter-out %_neondot.cpp %/primitives.cu,$(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/cuda/*.cpp \
+  csrc/cuda/*.cu csrc/emulation/*.cpp csrc/bindings/*.cpp))
 PY := python tests benchmarks tools
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DFARPOINT_WERROR=ON
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -76,7 +75,7 @@ lint: $(VENV)/.dev
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(CMAKE) -S . -B build/lint -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DSKBUILD_PROJECT_VERSION=0 \
-	  -DFARPOINT_CUDA=$(if $(EMULATION),EMULATE,OFF)
+	  -DFARPOINT_CUDA=EMULATE
 	printf '%s\n' $(TIDY) | xargs -P 2 -n 1 $(BIN)/clang-tidy -p build/lint --quiet
 	$(BIN)/python tools/stub.py --check
 

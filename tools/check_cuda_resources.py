@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Kernels in which the time goes, as regular expressions of their names without namespace.
-HOT = ("catch_up", "pick", "refine", "screen", "nearest", "closest_pair", "pairwise")
+HOT = ("catch_up_kernel", "pick_kernel", "seed_kernel", "code_kernel", "all_pairs_kernel")
 # The most that a thread can have.
 ALL_REGISTERS = 255
 

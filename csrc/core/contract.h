@@ -45,7 +45,8 @@ FARPOINT_HOST_DEVICE inline double squared_value(double total, double scale, Ele
 }
 
 // Rounding can leave 1 - x.y / sqrt(x.x * y.y) a few 2^-53 below zero for parallel rows.
-FARPOINT_HOST_DEVICE inline double cosine_value(double dot, double x_dot_x, double y_dot_y, ElementType type) {
+FARPOINT_HOST_DEVICE inline double cosine_value(double dot, double x_dot_x, double y_dot_y,
+                                                ElementType type) {
   const double distance = 1.0 - dot / std::sqrt(x_dot_x * y_dot_y);
   return stored_value(distance > 0.0 ? distance : 0.0, type);
 }

@@ -7,8 +7,8 @@
 
 namespace farpoint {
 
-// What elements are multiplied by: for squared distances the power of two that brings `largest` to [1/2, 1), so
-// that nothing overflows; for cosine rows have length 1.
+// What elements are multiplied by: for squared distances the power of two that brings `largest` to [1/2, 1),
+// so that nothing overflows; for cosine rows have length 1.
 inline double packing_scale(Metric metric, double largest) {
   if (metric == Metric::cosine || !(largest > 0.0)) {
     return 1.0;

@@ -149,10 +149,11 @@ inline constexpr Index kBucketPairsPerPoll = Index{1} << 20;
 // Work a matrix element, in multiply-adds as kWorkPerThread counts them: how many threads are of use.
 inline constexpr double kBucketWorkPerElement = 150;
 
-// The CUDA backend. Not yet measured on a device: chosen from the numbers of an H100 (132 multiprocessors, 50 MB of
-// second-level cache, some microseconds a launch), see docs/decisions/0006-cuda.md.
+// The CUDA backend. Not yet measured on a device: chosen from the numbers of an H100 (132 multiprocessors, 50
+// MB of second-level cache, some microseconds a launch), see docs/decisions/0006-cuda.md.
 
-// Candidates of a level. A pick reads their codes from the first-level caches and costs a barrier of the grid.
+// Candidates of a level. A pick reads their codes from the first-level caches and costs a barrier of the
+// grid.
 inline constexpr Index kDeviceCandidates = 8192;
 // Candidates of a block, about: fewer blocks make a cheaper barrier.
 inline constexpr Index kPickShare = 64;

@@ -7,15 +7,16 @@
 //   lower        a thread a row: the best of the list's values for it; back to "queue"
 //                while there are survivors that did not fit                              (barrier)
 //
-// A row's value is written by one thread alone, so nothing depends on the order of blocks or of pairs: the smallest
-// value stays, and of equal ones the earliest pick (that of an earlier tile has a lower number than any of this
-// one). A survivor is dropped only after it was refined.
+// A row's value is written by one thread alone, so nothing depends on the order of blocks or of pairs: the
+// smallest value stays, and of equal ones the earliest pick (that of an earlier tile has a lower number than
+// any of this one). A survivor is dropped only after it was refined.
 //
-// The block stops when none of its rows reaches the threshold. Rows with much the same progress come together,
-// since the list is ordered by it; a row that is ahead of its block sees some picks again, which changes nothing.
+// The block stops when none of its rows reaches the threshold. Rows with much the same progress come
+// together, since the list is ordered by it; a row that is ahead of its block sees some picks again, which
+// changes nothing.
 //
-// Why refine inside the screen's block, and not from a list in device memory: the list could overflow, the next tile
-// would be screened against old values, and about ten pairs a row survive in all.
+// Why refine inside the screen's block, and not from a list in device memory: the list could overflow, the
+// next tile would be screened against old values, and about ten pairs a row survive in all.
 
 #include "cuda/catch_up.h"
 
@@ -65,8 +66,8 @@ __device__ float block_max(Shared& shared, float x) {
   return largest;
 }
 
-// The value that a row must get below. In a search for the closest pair an equal value elsewhere matters too, for
-// the pair may come earlier; a few units in the last place more do no harm.
+// The value that a row must get below. In a search for the closest pair an equal value elsewhere matters too,
+// for the pair may come earlier; a few units in the last place more do no harm.
 __device__ double value_to_beat(const CatchUpTask& task, double value) {
   if (task.shared_best == nullptr) {
     return value;
@@ -103,7 +104,8 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
       alive = progress < task.picks.count && task.threshold.admits(shared.values[thread], row);
       if (alive) {
         // One word of two would do on the device; the smaller of two is all that matters.
-        atomicMin(reinterpret_cast<unsigned long long*>(&shared.begin), static_cast<unsigned long long>(progress));
+        atomicMin(reinterpret_cast<unsigned long long*>(&shared.begin),
+                  static_cast<unsigned long long>(progress));
       }
     } else {
       shared.values[thread] = 0.0;
@@ -133,7 +135,8 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
                 : Screen::kNever;
     }
     if (thread < Screen::kTilePicks) {
-      shared.pick_thresholds[thread] = has_pick ? Screen::pick_threshold(operands, numbers, norm) : Screen::kNone;
+      shared.pick_thresholds[thread] =
+          has_pick ? Screen::pick_threshold(operands, numbers, norm) : Screen::kNone;
     }
     __syncthreads();
 
@@ -159,8 +162,8 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
             }
             const int entry = atomicAdd(&shared.queued, 1);
             if (entry < kQueue) {
-              shared.queue[entry] = static_cast<std::uint32_t>(pair.row) << 16 |
-                                    static_cast<std::uint32_t>(pair.pick);
+              shared.queue[entry] =
+                  static_cast<std::uint32_t>(pair.row) << 16 | static_cast<std::uint32_t>(pair.pick);
             } else {
               rest |= bits & (~bits + 1);  // waits for the next round
               waiting = true;
@@ -245,10 +248,11 @@ std::size_t shared_bytes(const typename Screen::Operands& operands) {
 }
 
 template <class Screen>
-void launch_catch_up(const CatchUpTask& task, const typename Screen::Operands& operands, const Device& device) {
+void launch_catch_up(const CatchUpTask& task, const typename Screen::Operands& operands,
+                     const Device& device) {
   check(launch(catch_up_kernel<Screen>,
-               {(task.listed.count + kTileRows - 1) / kTileRows, kScreenThreads, shared_bytes<Screen>(operands),
-                device.stream()},
+               {(task.listed.count + kTileRows - 1) / kTileRows, kScreenThreads,
+                shared_bytes<Screen>(operands), device.stream()},
                task, operands),
         "bringing rows up to date");
 }

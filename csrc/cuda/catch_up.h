@@ -15,13 +15,13 @@ struct CatchUpTask {
   Threshold threshold;
   Index most_tiles = 1;  // of picks, for a block of rows; rows that have not seen all then remain
   ScreenCounts* counts = nullptr;
-  // For the closest pair of a set, where picks are the rows themselves: pairs i < j only, and the smallest value
-  // that any block has found, as the bits of a float64. Null: neither.
+  // For the closest pair of a set, where picks are the rows themselves: pairs i < j only, and the smallest
+  // value that any block has found, as the bits of a float64. Null: neither.
   unsigned long long* shared_best = nullptr;
 };
 
-// One launch. Values, labels and progress of the listed rows are brought up to date: a row that the threshold no
-// longer admits may stop anywhere, the others see most_tiles tiles more (or all).
+// One launch. Values, labels and progress of the listed rows are brought up to date: a row that the threshold
+// no longer admits may stop anywhere, the others see most_tiles tiles more (or all).
 void catch_up(const CatchUpTask& task, const CodeOperands& operands, const Device& device);
 void catch_up(const CatchUpTask& task, const FloatOperands& operands, const Device& device);
 

@@ -1,5 +1,5 @@
-// The closest pair of a set of rows: every row against the rows after it, and against the best so far. Twin of
-// cpu/closest_pair.cpp.
+// The closest pair of a set of rows: every row against the rows after it, and against the best so far. Twin
+// of cpu/closest_pair.cpp.
 
 #include <vector>
 

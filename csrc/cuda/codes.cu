@@ -16,7 +16,8 @@ __device__ inline double row_multiplier(const Packing& packing, const double* ro
 }
 
 template <class T>
-__device__ inline float packed_element(const Packing& packing, const std::byte* row, Index j, double multiplier) {
+__device__ inline float packed_element(const Packing& packing, const std::byte* row, Index j,
+                                       double multiplier) {
   const double x = widen(reinterpret_cast<const T*>(row)[j]);
   return static_cast<float>((x * multiplier - packing.centre[j]) * packing.scale);
 }
@@ -115,7 +116,8 @@ __global__ void code_kernel(Packing packing, Rows rows, Index count, const doubl
   rest_squares = warp_sum(rest_squares);
   squares = warp_sum(squares);
   if (threadIdx.x % kWarp == 0) {
-    numbers[i] = {round_up(sqrt(coded_squares)), round_up(sqrt(rest_squares)), round_down_norm(squares), 0.0F};
+    numbers[i] = {round_up(sqrt(coded_squares)), round_up(sqrt(rest_squares)), round_down_norm(squares),
+                  0.0F};
   }
 }
 
@@ -164,8 +166,8 @@ float choose_code_scale(Points& points, Control& control) {
   std::vector<float> found(static_cast<std::size_t>(sample));
   download(device, std::span(found), magnitudes.data());
   device.synchronise(control);
-  const auto place = found.begin() + static_cast<std::ptrdiff_t>(tuning::kScaleQuantile *
-                                                                 static_cast<double>(sample - 1));
+  const auto place =
+      found.begin() + static_cast<std::ptrdiff_t>(tuning::kScaleQuantile * static_cast<double>(sample - 1));
   std::nth_element(found.begin(), place, found.end());
   // Below the smallest normal number quotients would lose their precision; such rows are coded as 0.
   const float scale = *place / 127.0F;

@@ -3,9 +3,9 @@
 //   code      q_j = round(y_j / s) in [-127, 127] of a packed row y; all rows share the scale s
 //   numbers   |s q| and |y - s q|, rounded up, |y|^2, rounded down (core/bounds.h, step 6)
 //
-// Why one scale, where csrc/cpu/codes.h has one a row: the test of a pair is then a comparison of whole numbers
-// (cuda/catch_up.cu), and embeddings have lengths alike. Elements that the scale does not reach are cut off;
-// their row's residual says so, and its pairs are refined more often.
+// Why one scale, where csrc/cpu/codes.h has one a row: the test of a pair is then a comparison of whole
+// numbers (cuda/catch_up.cu), and embeddings have lengths alike. Elements that the scale does not reach are
+// cut off; their row's residual says so, and its pairs are refined more often.
 #pragma once
 
 #include "cuda/points.h"

@@ -103,7 +103,8 @@ std::string driver_version() {
   return version_text(version);
 }
 
-Device::Device(const DeviceOptions& options) : memory_limit_(options.memory_limit), eager_(options.eager), stage_(options.stage) {
+Device::Device(const DeviceOptions& options)
+    : memory_limit_(options.memory_limit), eager_(options.eager), stage_(options.stage) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "counting devices");
   if (options.device < 0 || options.device >= count) {
@@ -113,8 +114,8 @@ Device::Device(const DeviceOptions& options) : memory_limit_(options.memory_limi
   check(cudaGetDevice(&previous_), "asking for the current device");
   info_ = describe(options.device);
   if (attribute(cudaDevAttrCooperativeLaunch, options.device) == 0 || info_.major * 10 + info_.minor < 75) {
-    throw Error("CUDA device " + std::to_string(options.device) + " (" + info_.name + ", compute capability " +
-                std::to_string(info_.major) + "." + std::to_string(info_.minor) +
+    throw Error("CUDA device " + std::to_string(options.device) + " (" + info_.name +
+                ", compute capability " + std::to_string(info_.major) + "." + std::to_string(info_.minor) +
                 ") is too old; 7.5 or later is needed");
   }
   check(cudaSetDevice(options.device), "choosing the device");
@@ -124,7 +125,8 @@ Device::Device(const DeviceOptions& options) : memory_limit_(options.memory_limi
     cudaEvent_t ready = nullptr;
     check(cudaEventCreateWithFlags(&ready, cudaEventDisableTiming), "creating an event");
     // The handle came through Python as a number.
-    auto* producer = reinterpret_cast<cudaStream_t>(options.ready_after);  // NOLINT(performance-no-int-to-ptr)
+    auto* producer =
+        reinterpret_cast<cudaStream_t>(options.ready_after);  // NOLINT(performance-no-int-to-ptr)
     const cudaError_t recorded = cudaEventRecord(ready, producer);
     const cudaError_t waited =
         recorded == cudaSuccess ? cudaStreamWaitEvent(stream_, ready, 0) : cudaErrorInvalidValue;

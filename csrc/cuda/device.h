@@ -33,7 +33,7 @@ struct DeviceInfo {
   int major = 0;  // compute capability
   int minor = 0;
   int multiprocessors = 0;
-  std::size_t memory = 0;                 // bytes
+  std::size_t memory = 0;                  // bytes
   std::size_t shared_bytes_per_block = 0;  // at most, when asked for
 };
 
@@ -150,8 +150,8 @@ class PinnedBuffer {
   Index size_ = 0;
 };
 
-// Copies of whole spans, in the order of the device's stream. From pageable memory they return when the source
-// may be reused; results of download may be read after Device::synchronise.
+// Copies of whole spans, in the order of the device's stream. From pageable memory they return when the
+// source may be reused; results of download may be read after Device::synchronise.
 template <class T>
 void upload(const Device& device, T* to, std::span<const T> from) {
   check(cudaMemcpyAsync(to, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, device.stream()),

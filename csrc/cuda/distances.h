@@ -20,8 +20,8 @@ struct DistanceProblem {
   DeviceOptions options;
 };
 
-// For each row of x the stored value to, and number of, its nearest row of y; ties to the lowest. `values` and
-// `indices` are host memory.
+// For each row of x the stored value to, and number of, its nearest row of y; ties to the lowest. `values`
+// and `indices` are host memory.
 void nearest(const DistanceProblem& problem, std::span<double> values, std::span<Index> indices,
              Control& control);
 

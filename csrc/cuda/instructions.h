@@ -4,8 +4,10 @@
 // Fragments of the tensor-core product follow the PTX ISA, "Matrix Fragments for mma.m16n8k32" with .s8:
 // with g = lane / 4 and t = lane % 4,
 //
-//   A (16 x 32, row-major)   a[0]: row g,     columns 4 t .. 4 t + 3      a[2]: row g,     columns 16 + 4 t ..
-//                            a[1]: row g + 8, columns 4 t .. 4 t + 3      a[3]: row g + 8, columns 16 + 4 t ..
+//   A (16 x 32, row-major)   a[0]: row g,     columns 4 t .. 4 t + 3      a[2]: row g,     columns 16 + 4 t
+//   ..
+//                            a[1]: row g + 8, columns 4 t .. 4 t + 3      a[3]: row g + 8, columns 16 + 4 t
+//                            ..
 //   B (32 x 8, column-major) b[0]: column g, rows 4 t .. 4 t + 3          b[1]: column g, rows 16 + 4 t ..
 //   C (16 x 8)               c[0], c[1]: row g, columns 2 t, 2 t + 1      c[2], c[3]: row g + 8, the same
 #pragma once

@@ -1,4 +1,5 @@
-// Nearest rows: a selection's catch-up with every row of y for a pick and no threshold. Twin of cpu/nearest.cpp.
+// Nearest rows: a selection's catch-up with every row of y for a pick and no threshold. Twin of
+// cpu/nearest.cpp.
 
 #include <algorithm>
 #include <vector>

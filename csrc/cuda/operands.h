@@ -10,9 +10,9 @@ inline constexpr int kScreenThreads = 256;
 inline constexpr int kTileRows = 128;
 inline constexpr int kMostTilePicks = 256;
 
-// Where a screen finds its operands in device memory. Picks lie one after the other; there is memory, whatever
-// it holds, up to a multiple of kMostTilePicks. Rows are found by their number in the matrix (codes) or by their
-// place in the list (float32).
+// Where a screen finds its operands in device memory. Picks lie one after the other; there is memory,
+// whatever it holds, up to a multiple of kMostTilePicks. Rows are found by their number in the matrix (codes)
+// or by their place in the list (float32).
 struct CodeOperands {
   const std::int8_t* rows = nullptr;
   const RowNumbers* row_numbers = nullptr;
@@ -21,7 +21,7 @@ struct CodeOperands {
   Index padded = 0;
   float scale = 1.0F;
   ScreenBound bound;
-  int stages = 2;        // of the pipeline in shared memory
+  int stages = 2;         // of the pipeline in shared memory
   bool resident = false;  // the block's rows stay in shared memory
 };
 struct FloatOperands {

@@ -33,7 +33,8 @@ __global__ void take_kernel(const Index* rows, Index count, double* values) {
   }
 }
 
-__global__ void seed_kernel(Contract contract, Rows rows, Index begin, Index end, RowState state, PickState picks) {
+__global__ void seed_kernel(Contract contract, Rows rows, Index begin, Index end, RowState state,
+                            PickState picks) {
   const Index i = begin + thread_number() / kHalfWarp;
   if (i >= end || state.values[i] == kTaken) {
     return;  // the whole half-warp leaves
@@ -110,8 +111,8 @@ __global__ void all_pairs_kernel(Contract contract, Rows x, Index x_count, const
   const Index i = pair / y_count;
   const Index j = pair % y_count;
   const bool cosine = x_self_dots != nullptr;
-  const double value = pair_value(contract, x.row(i), cosine ? x_self_dots[i] : 0.0, y.row(j),
-                                  cosine ? y_self_dots[j] : 0.0);
+  const double value =
+      pair_value(contract, x.row(i), cosine ? x_self_dots[i] : 0.0, y.row(j), cosine ? y_self_dots[j] : 0.0);
   if (first_of_half_warp()) {
     out[pair] = value;
   }
@@ -152,23 +153,26 @@ void seed_pairs(const Contract& contract, Rows rows, Index count, const double* 
 
 void point_at_rows(const Index* indices, Index count, Rows rows, const double* self_dots,
                    const std::byte** pointers, double* self_dots_out, const Device& device) {
-  check(launch(point_kernel, thread_each(count, device), indices, count, rows, self_dots, pointers, self_dots_out),
+  check(launch(point_kernel, thread_each(count, device), indices, count, rows, self_dots, pointers,
+               self_dots_out),
         "listing picks");
 }
 
-void gather_values(const Index* indices, Index count, const double* values, double* out, const Device& device) {
+void gather_values(const Index* indices, Index count, const double* values, double* out,
+                   const Device& device) {
   check(launch(gather_kernel, thread_each(count, device), indices, count, values, out), "gathering values");
 }
 
 void copy_rows(Rows from, const Index* places, Index count, std::byte* to, Index row_bytes,
                const Device& device) {
-  check(launch(copy_kernel, {count, kThreads, 0, device.stream()}, from, places, to, row_bytes), "copying rows");
+  check(launch(copy_kernel, {count, kThreads, 0, device.stream()}, from, places, to, row_bytes),
+        "copying rows");
 }
 
-void all_pairs(const Contract& contract, Rows x, Index x_count, const double* x_self_dots, Rows y, Index y_count,
-               const double* y_self_dots, double* out, const Device& device) {
-  check(launch(all_pairs_kernel, half_warp_each(x_count * y_count, device), contract, x, x_count, x_self_dots, y,
-               y_count, y_self_dots, out),
+void all_pairs(const Contract& contract, Rows x, Index x_count, const double* x_self_dots, Rows y,
+               Index y_count, const double* y_self_dots, double* out, const Device& device) {
+  check(launch(all_pairs_kernel, half_warp_each(x_count * y_count, device), contract, x, x_count, x_self_dots,
+               y, y_count, y_self_dots, out),
         "computing distances");
 }
 

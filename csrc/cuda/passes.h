@@ -23,11 +23,13 @@ void seed_pairs(const Contract& contract, Rows rows, Index count, const double* 
 void point_at_rows(const Index* indices, Index count, Rows rows, const double* self_dots,
                    const std::byte** pointers, double* self_dots_out, const Device& device);
 // out[i] = values[indices[i]].
-void gather_values(const Index* indices, Index count, const double* values, double* out, const Device& device);
+void gather_values(const Index* indices, Index count, const double* values, double* out,
+                   const Device& device);
 // Copies row places[i] of `from` (null: row i) to row i of `to`, `row_bytes` each.
-void copy_rows(Rows from, const Index* places, Index count, std::byte* to, Index row_bytes, const Device& device);
+void copy_rows(Rows from, const Index* places, Index count, std::byte* to, Index row_bytes,
+               const Device& device);
 // out[i * columns + j] = the canonical value of row i of x and row j of y.
-void all_pairs(const Contract& contract, Rows x, Index x_count, const double* x_self_dots, Rows y, Index y_count,
-               const double* y_self_dots, double* out, const Device& device);
+void all_pairs(const Contract& contract, Rows x, Index x_count, const double* x_self_dots, Rows y,
+               Index y_count, const double* y_self_dots, double* out, const Device& device);
 
 }  // namespace farpoint::cuda

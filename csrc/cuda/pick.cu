@@ -2,16 +2,17 @@
 //
 //   1. every block publishes the best of its share
 //   2. barrier of the grid: the only one of a round
-//   3. every block finds the best of all shares, so all agree on the pick without being told, and updates its share
+//   3. every block finds the best of all shares, so all agree on the pick without being told, and updates its
+//   share
 //      against it: a screened product a candidate, then the canonical distance of survivors
 //
 // A candidate that falls below the threshold leaves: some row outside might beat it.
 //
-// Two places for what a block publishes alternate: a fast block writes the next one while a slow one still reads this
-// one; it cannot write the one after before the next barrier.
+// Two places for what a block publishes alternate: a fast block writes the next one while a slow one still
+// reads this one; it cannot write the one after before the next barrier.
 //
-// Operands are read through the first-level cache, which holds a block's share from one round to the next: nothing
-// that a launch reads as an operand is written by it.
+// Operands are read through the first-level cache, which holds a block's share from one round to the next:
+// nothing that a launch reads as an operand is written by it.
 
 #include "cuda/pick.h"
 
@@ -60,17 +61,19 @@ struct PickShared {
 __device__ Key warp_first(Key key) {
 #pragma unroll
   for (int width = kWarp / 2; width >= 1; width /= 2) {
-    const Key other{__shfl_xor_sync(0xffffffffU, key.value, width), __shfl_xor_sync(0xffffffffU, key.index, width),
+    const Key other{__shfl_xor_sync(0xffffffffU, key.value, width),
+                    __shfl_xor_sync(0xffffffffU, key.index, width),
                     __shfl_xor_sync(0xffffffffU, key.place, width)};
     key = other.before(key) ? other : key;
   }
   return key;
 }
 
-// Codes of a candidate against those of the pick: an upper bound of the packed rows' inner product, less the pick's
-// bias (core/bounds.h, step 6). On every lane of the warp; in float64, whose roundings are far below step 8's.
-__device__ double pair_bound(const CodeOperands& operands, Index index, Index /*place*/, const RowNumbers& numbers,
-                             Index pick_index, Index /*pick_place*/) {
+// Codes of a candidate against those of the pick: an upper bound of the packed rows' inner product, less the
+// pick's bias (core/bounds.h, step 6). On every lane of the warp; in float64, whose roundings are far below
+// step 8's.
+__device__ double pair_bound(const CodeOperands& operands, Index index, Index /*place*/,
+                             const RowNumbers& numbers, Index pick_index, Index /*pick_place*/) {
   const auto* x = reinterpret_cast<const int*>(operands.rows + index * operands.padded);
   const auto* y = reinterpret_cast<const int*>(operands.rows + pick_index * operands.padded);
   const Index words = operands.padded / 4;
@@ -89,8 +92,8 @@ __device__ double pair_bound(const CodeOperands& operands, Index index, Index /*
              (static_cast<double>(pick.norm) + static_cast<double>(pick.residual)) -
          static_cast<double>(operands.bound.pick_bias(static_cast<double>(pick.squared_norm)));
 }
-__device__ double pair_bound(const FloatOperands& operands, Index /*index*/, Index place, const RowNumbers& /*numbers*/,
-                             Index /*pick_index*/, Index pick_place) {
+__device__ double pair_bound(const FloatOperands& operands, Index /*index*/, Index place,
+                             const RowNumbers& /*numbers*/, Index /*pick_index*/, Index pick_place) {
   const float* x = operands.rows + place * operands.padded;
   const float* y = operands.rows + pick_place * operands.padded;
   float dot = 0;
@@ -136,8 +139,8 @@ __device__ void find_best(PickShared& shared, Index first_place, Index share) {
 }
 
 // Waits until every block has come here `times` times. What threads of a block wrote before is visible to all
-// others after: the block's barrier puts it before the release of thread 0, and the acquire of the other block's
-// thread 0 before its block's barrier.
+// others after: the block's barrier puts it before the release of thread 0, and the acquire of the other
+// block's thread 0 before its block's barrier.
 __device__ void grid_barrier(unsigned* counter, unsigned times) {
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -238,8 +241,8 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
       if (shared.values[c] == kTaken) {
         continue;  // the same for the whole warp
       }
-      const double bound = pair_bound(operands, shared.indices[c], first_place + c, shared.numbers[c], pick.index,
-                                      pick.place);
+      const double bound =
+          pair_bound(operands, shared.indices[c], first_place + c, shared.numbers[c], pick.index, pick.place);
       if (thread % kWarp == 0) {
         ++counts.screened;
         if (bound > static_cast<double>(shared.biases[c])) {
@@ -256,8 +259,8 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
       const int c = shared.survivors[s];
       const Index index = shared.indices[c];
       const std::byte* pick_row = task.candidates.row(pick.index, pick.place);
-      const double value = pair_value(task.contract, task.candidates.row(index, first_place + c), shared.self_dots[c],
-                                      pick_row, task.state.self_dot(pick.index));
+      const double value = pair_value(task.contract, task.candidates.row(index, first_place + c),
+                                      shared.self_dots[c], pick_row, task.state.self_dot(pick.index));
       if (thread % kHalfWarp == 0) {
         ++counts.refined;
         if (value < shared.values[c]) {
@@ -310,8 +313,8 @@ template <class Operands>
 void launch_pick(const PickTask& task, const Operands& operands, const Device& device) {
   check(cudaMemsetAsync(task.barrier, 0, sizeof(unsigned), device.stream()), "preparing the pick loop");
   check(launch(pick_kernel<Operands>,
-               {pick_blocks(task.candidates.count, device.info()), kThreads, sizeof(PickShared), device.stream(),
-                true},
+               {pick_blocks(task.candidates.count, device.info()), kThreads, sizeof(PickShared),
+                device.stream(), true},
                task, operands),
         "picking");
 }

@@ -38,7 +38,7 @@ struct PickTask {
   Index* picked_places = nullptr;
   double* picked_values = nullptr;
   PickReport* report = nullptr;
-  BlockBest* bests = nullptr;  // two a block
+  BlockBest* bests = nullptr;   // two a block
   unsigned* barrier = nullptr;  // 0
   ScreenCounts* counts = nullptr;
 };
@@ -48,8 +48,8 @@ Index most_candidates(const DeviceInfo& device);
 // Blocks of a launch, so that `bests` has room.
 Index most_pick_blocks(const DeviceInfo& device);
 
-// One launch: rows that the threshold admits are candidates; those picked are taken, and get their label and value
-// (RowState), the others see all picks.
+// One launch: rows that the threshold admits are candidates; those picked are taken, and get their label and
+// value (RowState), the others see all picks.
 void pick(const PickTask& task, const CodeOperands& operands, const Device& device);
 void pick(const PickTask& task, const FloatOperands& operands, const Device& device);
 

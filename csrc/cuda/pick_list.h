@@ -1,5 +1,5 @@
-// The picks in their order, on the device: where the raw elements of each lie. Entries first come from what the
-// call keeps away from, then they are picks. Twin of cpu/pick_list.h.
+// The picks in their order, on the device: where the raw elements of each lie. Entries first come from what
+// the call keeps away from, then they are picks. Twin of cpu/pick_list.h.
 #pragma once
 
 #include "cuda/points.h"

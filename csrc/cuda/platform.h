@@ -3,7 +3,8 @@
 //
 // Kernels keep to what both sides offer, and to these rules, so that one source means the same on both:
 //
-//   - shared memory is one struct a kernel, reached by shared_memory<T>(); its size is an argument of launch();
+//   - shared memory is one struct a kernel, reached by shared_memory<T>(); its size is an argument of
+//   launch();
 //   - kernels are launched by launch(), never by <<< >>>;
 //   - PTX stands in csrc/cuda/instructions.h alone, behind functions that the emulation has too;
 //   - warps are 32 threads, blocks are one-dimensional.
@@ -45,8 +46,8 @@ cudaError_t launch(void (*kernel)(Parameters...), const LaunchShape& shape, Argu
     return cudaSuccess;
   }
   if (shape.shared_bytes > std::size_t{48} * 1024) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));
+    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                   static_cast<int>(shape.shared_bytes));
     if (error != cudaSuccess) {
       return error;
     }

@@ -1,8 +1,8 @@
 // The rows of a call on the device: where they lie, how they are packed for the screens.
 //
 // A matrix of the device's own memory is used where it lies. One of the host's is copied, when it fits;
-// otherwise it is "staged": it stays where it is, and rows are brought to the device when the raw elements are
-// needed, a chunk at a time.
+// otherwise it is "staged": it stays where it is, and rows are brought to the device when the raw elements
+// are needed, a chunk at a time.
 #pragma once
 
 #include <functional>
@@ -29,9 +29,7 @@ class Frame {
   Packing packing() const { return {contract_, packing_scale_, centre_.data()}; }
   const ScreenBound& float_bound() const { return float_bound_; }
   const ScreenBound& code_bound() const { return code_bound_; }
-  Index row_bytes() const {
-    return contract_.dimension * static_cast<Index>(element_size(contract_.type));
-  }
+  Index row_bytes() const { return contract_.dimension * static_cast<Index>(element_size(contract_.type)); }
 
  private:
   Contract contract_;

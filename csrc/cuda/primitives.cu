@@ -39,7 +39,8 @@ int items(Index count) {
   return static_cast<int>(count);
 }
 
-__global__ void progress_kernel(const Index* rows, Index count, const std::int32_t* progress, std::int32_t* keys) {
+__global__ void progress_kernel(const Index* rows, Index count, const std::int32_t* progress,
+                                std::int32_t* keys) {
   const Index place = static_cast<Index>(blockIdx.x) * kThreads + static_cast<Index>(threadIdx.x);
   if (place < count) {
     keys[place] = progress[rows[place]];
@@ -68,9 +69,11 @@ Index Primitives::admitted(const double* values, Index size, const Threshold& th
   const thrust::counting_iterator<Index> all(0);
   const Admits admits{values, threshold};
   std::size_t bytes = 0;
-  check(cub::DeviceSelect::If(nullptr, bytes, all, rows, count_.data(), items(size), admits, device_->stream()),
-        "listing rows");
-  check(cub::DeviceSelect::If(temporary(bytes), bytes, all, rows, count_.data(), items(size), admits, device_->stream()),
+  check(
+      cub::DeviceSelect::If(nullptr, bytes, all, rows, count_.data(), items(size), admits, device_->stream()),
+      "listing rows");
+  check(cub::DeviceSelect::If(temporary(bytes), bytes, all, rows, count_.data(), items(size), admits,
+                              device_->stream()),
         "listing rows");
   return read_count(control);
 }
@@ -79,7 +82,8 @@ Index Primitives::filter(const Index* listed, Index count, const RowState& state
                          Index picks, Keep keep, Index* rows, Control& control) {
   const Keeps keeps{state, threshold, picks, keep};
   std::size_t bytes = 0;
-  check(cub::DeviceSelect::If(nullptr, bytes, listed, rows, count_.data(), items(count), keeps, device_->stream()),
+  check(cub::DeviceSelect::If(nullptr, bytes, listed, rows, count_.data(), items(count), keeps,
+                              device_->stream()),
         "listing rows");
   check(cub::DeviceSelect::If(temporary(bytes), bytes, listed, rows, count_.data(), items(count), keeps,
                               device_->stream()),
@@ -103,8 +107,8 @@ void Primitives::order_by_progress(Index* rows, Index count, const std::int32_t*
   std::size_t bytes = 0;
   const auto sort = [&](std::byte* temporary) {
     return cub::DeviceRadixSort::SortPairs(temporary, bytes, keys_[0].data(), keys_[1].data(),
-                                           static_cast<const Index*>(rows), rows_.data(), items(count), 0, bits,
-                                           device_->stream());
+                                           static_cast<const Index*>(rows), rows_.data(), items(count), 0,
+                                           bits, device_->stream());
   };
   check(sort(nullptr), "ordering rows");
   check(sort(temporary(bytes)), "ordering rows");
@@ -117,7 +121,8 @@ double Primitives::largest(const double* values, Index size, Control& control) {
   std::size_t bytes = 0;
   check(cub::DeviceReduce::Max(nullptr, bytes, values, largest_.data(), items(size), device_->stream()),
         "finding the largest value");
-  check(cub::DeviceReduce::Max(temporary(bytes), bytes, values, largest_.data(), items(size), device_->stream()),
+  check(cub::DeviceReduce::Max(temporary(bytes), bytes, values, largest_.data(), items(size),
+                               device_->stream()),
         "finding the largest value");
   double found = 0;
   download(*device_, std::span(&found, 1), static_cast<const double*>(largest_.data()));

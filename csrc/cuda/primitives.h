@@ -18,8 +18,8 @@ class Primitives {
   // Rows 0 .. size - 1 that the threshold admits and are not taken, rising; returns how many.
   Index admitted(const double* values, Index size, const Threshold& threshold, Index* rows, Control& control);
   // Those of `listed` (in their order) to keep; returns how many. `rows` is another array.
-  Index filter(const Index* listed, Index count, const RowState& state, const Threshold& threshold, Index picks,
-               Keep keep, Index* rows, Control& control);
+  Index filter(const Index* listed, Index count, const RowState& state, const Threshold& threshold,
+               Index picks, Keep keep, Index* rows, Control& control);
   // Orders `rows` by rising progress (below `picks`), rows of equal progress as they were.
   void order_by_progress(Index* rows, Index count, const std::int32_t* progress, Index picks);
   // The largest of values; -1 (taken) when all are taken.

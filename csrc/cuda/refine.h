@@ -34,7 +34,8 @@ __device__ inline unsigned half_warp_mask() {
 
 // The contract's total, on every lane. All 16 lanes of the half-warp call it with the same rows.
 template <class Term, class T>
-__device__ inline double half_warp_total(const std::byte* x_bytes, const std::byte* y_bytes, Index dimension) {
+__device__ inline double half_warp_total(const std::byte* x_bytes, const std::byte* y_bytes,
+                                         Index dimension) {
   constexpr int kAhead = 8;
   const auto* x = reinterpret_cast<const T*>(x_bytes);
   const auto* y = reinterpret_cast<const T*>(y_bytes);

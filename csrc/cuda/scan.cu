@@ -1,5 +1,5 @@
-// One pass over a matrix: is every element finite, how large do they get, is a row zero? One warp a row. Twin of
-// cpu/scan.cpp.
+// One pass over a matrix: is every element finite, how large do they get, is a row zero? One warp a row. Twin
+// of cpu/scan.cpp.
 
 #include "core/tuning.h"
 #include "cuda/distances.h"
@@ -25,7 +25,8 @@ __device__ inline unsigned long long bits_of(double x) {
 }
 
 __global__ void scan_kernel(Contract contract, Rows rows, Index begin, Index end, Found* found) {
-  const Index i = begin + (static_cast<Index>(blockIdx.x) * kThreads + static_cast<Index>(threadIdx.x)) / kWarp;
+  const Index i =
+      begin + (static_cast<Index>(blockIdx.x) * kThreads + static_cast<Index>(threadIdx.x)) / kWarp;
   if (i >= end) {
     return;  // the whole warp leaves
   }
@@ -77,9 +78,10 @@ Scan scan(const Matrix& matrix, const DeviceOptions& options, Control& control) 
   upload(device, on_device.data(), std::span<const Found>(&found, 1));
   const Contract contract{Metric::squared_euclidean, matrix.view.type, matrix.view.columns, 1.0};
   const auto visit = [&](Rows rows, Index begin, Index end) {
-    check(launch(scan_kernel, {((end - begin) * kWarp + kThreads - 1) / kThreads, kThreads, 0, device.stream()},
-                 contract, rows, begin, end, on_device.data()),
-          "scanning rows");
+    check(
+        launch(scan_kernel, {((end - begin) * kWarp + kThreads - 1) / kThreads, kThreads, 0, device.stream()},
+               contract, rows, begin, end, on_device.data()),
+        "scanning rows");
   };
   if (matrix.on_device) {
     visit({matrix.view.data, matrix.view.row_stride, nullptr}, 0, matrix.view.rows);

@@ -18,9 +18,8 @@ bool codes_suit(const Frame& frame) {
 }  // namespace
 
 Index ScreenPlan::code_bytes(const Frame& frame, Index rows) {
-  return codes_suit(frame) ? round_up(rows, kMostTilePicks) *
-                                 (padded(frame.contract().dimension, kCodeStep) +
-                                  static_cast<Index>(sizeof(RowNumbers)))
+  return codes_suit(frame) ? round_up(rows, kMostTilePicks) * (padded(frame.contract().dimension, kCodeStep) +
+                                                               static_cast<Index>(sizeof(RowNumbers)))
                            : 0;
 }
 
@@ -46,8 +45,9 @@ ScreenPlan::ScreenPlan(Points& points, Control& control)
   }
   const Index rows = round_up(points.size(), kMostTilePicks);
   try {
-    codes_ = std::make_unique<Codes>(Codes{choose_code_scale(points, control),
-                                           Buffer<std::int8_t>(rows * code_columns_), Buffer<RowNumbers>(rows)});
+    codes_ =
+        std::make_unique<Codes>(Codes{choose_code_scale(points, control),
+                                      Buffer<std::int8_t>(rows * code_columns_), Buffer<RowNumbers>(rows)});
   } catch (const OutOfMemory&) {
     codes_.reset();  // float32 is slower and needs no room
     return;
@@ -91,7 +91,8 @@ CodeOperands ScreenPlan::code_operands(const PickList& picks) {
   code_rows(points_->frame().packing(), {nullptr, 0, state.rows.pointers + picks_coded_},
             picks.size() - picks_coded_,
             state.self_dots != nullptr ? state.self_dots + picks_coded_ : nullptr, codes_->scale,
-            pick_codes_.data() + picks_coded_ * code_columns_, pick_code_numbers_.data() + picks_coded_, *device_);
+            pick_codes_.data() + picks_coded_ * code_columns_, pick_code_numbers_.data() + picks_coded_,
+            *device_);
   picks_coded_ = picks.size();
   CodeOperands operands = own_code_operands();
   operands.picks = pick_codes_.data();
@@ -121,8 +122,8 @@ FloatOperands ScreenPlan::float_operands(const PickList& picks, const ListedRows
   pack_rows(points_->frame().packing(), {nullptr, 0, state.rows.pointers + picks_packed_},
             picks.size() - picks_packed_,
             state.self_dots != nullptr ? state.self_dots + picks_packed_ : nullptr,
-            packed_picks_.data() + picks_packed_ * float_columns_, packed_pick_numbers_.data() + picks_packed_,
-            *device_);
+            packed_picks_.data() + picks_packed_ * float_columns_,
+            packed_pick_numbers_.data() + picks_packed_, *device_);
   picks_packed_ = picks.size();
   FloatOperands operands = row_operands(listed);
   operands.picks = packed_picks_.data();

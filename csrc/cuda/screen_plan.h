@@ -1,9 +1,9 @@
 // Which screen a level uses, and its operands, brought up to date. Twin of cpu/screen_plan.h.
 //
-// Codes are made once, for all rows, where they fit the device. Whether they are fine enough is tried on the first
-// rows of a level and judged by what they let through in vain: work that counts, so that a trial costs nothing. Where
-// they are too coarse the level goes on with packed float32 rows, and codes are tried again when there are twice as
-// many picks.
+// Codes are made once, for all rows, where they fit the device. Whether they are fine enough is tried on the
+// first rows of a level and judged by what they let through in vain: work that counts, so that a trial costs
+// nothing. Where they are too coarse the level goes on with packed float32 rows, and codes are tried again
+// when there are twice as many picks.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
-// The two screens of the device: tiles of inner products of rows with picks, and which pairs of a tile cannot be
-// skipped (core/bounds.h). Device code. A block of kScreenThreads threads takes kTileRows rows against kTilePicks picks.
+// The two screens of the device: tiles of inner products of rows with picks, and which pairs of a tile cannot
+// be skipped (core/bounds.h). Device code. A block of kScreenThreads threads takes kTileRows rows against
+// kTilePicks picks.
 //
 //   CodeScreen    int8 codes, on the tensor cores (instructions.h)
 //   FloatScreen   packed float32 rows, on the ordinary units: for data that codes are too coarse for
@@ -17,20 +18,22 @@
 
 namespace farpoint::cuda {
 
-// Whole numbers a for rows and b for picks such that a pair can be skipped when the inner product of its codes is
-// at most a + b.
+// Whole numbers a for rows and b for picks such that a pair can be skipped when the inner product of its
+// codes is at most a + b.
 //
 // With the scale s shared by all rows, step 6 of core/bounds.h says: skip when
 //     s^2 q_x.q_y + a_x r_y + r_x (a_y + r_y) - B <= A.
 // Let a_max be at least the block's a_x and R at least the tile's a_y + r_y. Then it suffices that
 //     q_x.q_y <= alpha + beta,   alpha = (A - r_x R) / s^2,   beta = (B - a_max r_y) / s^2,
-// and, q_x.q_y being whole, that it is <= floor(alpha) + floor(beta). Both are computed in float64, whose roundings
-// are far below what step 8 grants, and cut to 2^28 from above, which only lets more survive. Inner products
-// are within D = 127^2 * kMostCodeColumns < 2^28; beyond -2^28, and where a bias is infinite, these stand:
+// and, q_x.q_y being whole, that it is <= floor(alpha) + floor(beta). Both are computed in float64, whose
+// roundings are far below what step 8 grants, and cut to 2^28 from above, which only lets more survive. Inner
+// products are within D = 127^2 * kMostCodeColumns < 2^28; beyond -2^28, and where a bias is infinite, these
+// stand:
 //     row survives always     -2^30      with any pick: a + b <= -2^30 + 2^28 < -D
 //     row survives never       2^30      with any pick: a + b >= 2^30 - 2^29 > D
 //     pick survives always    -2^29      with any row: a + b <= 2^28 - 2^29 < -D
-//     no pick                  2^29      with an ordinary row: a + b >= 2^29 - 2^28 > D; its index is checked too
+//     no pick                  2^29      with an ordinary row: a + b >= 2^29 - 2^28 > D; its index is checked
+//     too
 // No sum or difference of these and an inner product leaves 32 bits: 2^30 + 2^29 + 2^28 < 2^31.
 inline constexpr std::int32_t kRowAlways = -(1 << 30);
 inline constexpr std::int32_t kRowNever = 1 << 30;
@@ -87,22 +90,23 @@ class CodeScreen {
     if (bias > 0 && isinf(bias)) {
       return kRowNever;
     }
-    return whole_threshold((static_cast<double>(bias) -
-                            static_cast<double>(numbers.residual) * static_cast<double>(reach)) /
-                               square(operands.scale),
-                           kRowAlways);
+    return whole_threshold(
+        (static_cast<double>(bias) - static_cast<double>(numbers.residual) * static_cast<double>(reach)) /
+            square(operands.scale),
+        kRowAlways);
   }
-  __device__ static Threshold pick_threshold(const Operands& operands, const RowNumbers& numbers, float norm) {
+  __device__ static Threshold pick_threshold(const Operands& operands, const RowNumbers& numbers,
+                                             float norm) {
     const float bias = operands.bound.pick_bias(static_cast<double>(numbers.squared_norm));
-    return whole_threshold((static_cast<double>(bias) -
-                            static_cast<double>(norm) * static_cast<double>(numbers.residual)) /
-                               square(operands.scale),
-                           kPickAlways);
+    return whole_threshold(
+        (static_cast<double>(bias) - static_cast<double>(norm) * static_cast<double>(numbers.residual)) /
+            square(operands.scale),
+        kPickAlways);
   }
 
   // The next tile: all threads of the block, tiles by rising number. The thresholds are in shared memory, and
-  // a barrier lies behind their writing. Bits of `survivors` say which of this thread's pairs survive; returns
-  // whether any does.
+  // a barrier lies behind their writing. Bits of `survivors` say which of this thread's pairs survive;
+  // returns whether any does.
   __device__ bool run(const Threshold* row_thresholds, const Threshold* pick_thresholds,
                       std::uint32_t (&survivors)[kWords]) {
     const int lane = static_cast<int>(threadIdx.x % 32);
@@ -177,15 +181,16 @@ class CodeScreen {
   __device__ static int first_pick() { return static_cast<int>(threadIdx.x / 32 % 4) * 64; }
   __device__ static double square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
 
-  // A stage holds 64 bytes of each row, in four chunks of 16. Chunk c of row r lies at place c ^ (r / 2 % 4), so
-  // that the eight rows that ldmatrix reads at a time lie in all 32 banks: rows r and r + 1 fill one line of
-  // 128 bytes, and the four pairs of rows differ in their place.
+  // A stage holds 64 bytes of each row, in four chunks of 16. Chunk c of row r lies at place c ^ (r / 2 % 4),
+  // so that the eight rows that ldmatrix reads at a time lie in all 32 banks: rows r and r + 1 fill one line
+  // of 128 bytes, and the four pairs of rows differ in their place.
   __device__ static int place(int row, int chunk) {
     return row * static_cast<int>(kCodeStep) + ((chunk ^ (row / 2 % 4)) * 16);
   }
 
-  // Starts the copies of the next step, if there is one, and ends a group in any case: await_step counts groups.
-  // It writes the stage that the step before was multiplied from; the barrier of await_step lies between.
+  // Starts the copies of the next step, if there is one, and ends a group in any case: await_step counts
+  // groups. It writes the stage that the step before was multiplied from; the barrier of await_step lies
+  // between.
   __device__ void load_next() {
     if (loaded_ < steps_to_load_) {
       const auto step = static_cast<int>(loaded_ % steps_);
@@ -197,8 +202,8 @@ class CodeScreen {
 #pragma unroll
         for (int c = thread; c < kTileRows * 4; c += kScreenThreads) {
           const Index row = rows_[c / 4] < 0 ? 0 : rows_[c / 4];
-          copy_async(stage + place(c / 4, c % 4),
-                     operands_.rows + row * operands_.padded + column + static_cast<std::ptrdiff_t>(c % 4) * 16);
+          copy_async(stage + place(c / 4, c % 4), operands_.rows + row * operands_.padded + column +
+                                                      static_cast<std::ptrdiff_t>(c % 4) * 16);
         }
       }
       std::int8_t* stage = pick_bytes_ + load_stage_ * kPickBytes;
@@ -214,8 +219,9 @@ class CodeScreen {
     commit_copies();
   }
 
-  // Waits until the step that is multiplied next has come, for all threads: when s steps have been multiplied,
-  // s + stages - 1 groups have been committed, of which the latest stages - 2 may still be under way.
+  // Waits until the step that is multiplied next has come, for all threads: when s steps have been
+  // multiplied, s + stages - 1 groups have been committed, of which the latest stages - 2 may still be under
+  // way.
   __device__ void await_step() {
     if (operands_.stages == 4) {
       await_copies<2>();
@@ -281,8 +287,8 @@ class FloatScreen {
 
   static std::size_t shared_bytes(const Operands& /*operands*/) { return 2 * kPanelFloats * sizeof(float); }
 
-  __device__ FloatScreen(const Operands& operands, std::byte* shared, const Index* /*rows*/, Index first_place,
-                         Index first_tile, Index /*end_tile*/)
+  __device__ FloatScreen(const Operands& operands, std::byte* shared, const Index* /*rows*/,
+                         Index first_place, Index first_tile, Index /*end_tile*/)
       : operands_(operands),
         rows_(reinterpret_cast<float*>(shared)),
         picks_(rows_ + kPanelFloats),
@@ -362,8 +368,8 @@ class FloatScreen {
   __device__ static int row_of(int i) { return static_cast<int>(threadIdx.x) / 16 + 16 * i; }
   __device__ static int pick_of(int j) { return static_cast<int>(threadIdx.x) % 16 + 16 * j; }
 
-  // kFloatStep columns of 128 rows, one row after the other in device memory, column by column in shared memory.
-  // The pitch of 129 keeps the 16 columns that a half-warp writes in different banks.
+  // kFloatStep columns of 128 rows, one row after the other in device memory, column by column in shared
+  // memory. The pitch of 129 keeps the 16 columns that a half-warp writes in different banks.
   __device__ void load(float* panel, const float* from) const {
     for (int e = static_cast<int>(threadIdx.x); e < kTileRows * static_cast<int>(kFloatStep);
          e += kScreenThreads) {

@@ -225,7 +225,8 @@ class DeviceStages final : public Stages {
                      [](const PointKey& a, const PointKey& b) { return a.before(b); });
     threshold.last = *last;
     rows.clear();
-    std::transform(keys.begin(), last + 1, std::back_inserter(rows), [](const PointKey& key) { return key.row; });
+    std::transform(keys.begin(), last + 1, std::back_inserter(rows),
+                   [](const PointKey& key) { return key.row; });
     state_.set_list(rows);
     device().synchronise(*control_);  // before `rows` goes
   }
@@ -243,8 +244,7 @@ class DeviceStages final : public Stages {
              static_cast<const double*>(picked_values_.data()));
     state_.picks().append_listed(picked_.data(), picked_places_.data(), report.picked, task.candidates);
     free_rows_ -= report.picked;
-    control_->set_progress(static_cast<Index>(result.indices.size()), request.count,
-                           report.next_value);
+    control_->set_progress(static_cast<Index>(result.indices.size()), request.count, report.next_value);
     device().synchronise(*control_);
     return report;
   }
@@ -278,7 +278,8 @@ SelectResult select(const SelectProblem& problem, Control& control) {
   // Codes, numbers and an address a pick, and the anchors.
   const Index pick_bytes = picks * (frame.contract().dimension + 64) +
                            (problem.anchors.on_device ? 0 : problem.anchors.view.rows * frame.row_bytes());
-  Points points(problem.points, frame, place_matrix(problem.points, frame, pick_bytes, device), device, control);
+  Points points(problem.points, frame, place_matrix(problem.points, frame, pick_bytes, device), device,
+                control);
   std::unique_ptr<Points> anchors;
   if (problem.anchors.view.rows > 0) {
     anchors = std::make_unique<Points>(problem.anchors, frame, Placement::resident, device, control);

@@ -1,4 +1,5 @@
-// Farthest-point selection on a device: the stages of core/select.h, twins of those in csrc/cpu/ by file name.
+// Farthest-point selection on a device: the stages of core/select.h, twins of those in csrc/cpu/ by file
+// name.
 #pragma once
 
 #include <span>

@@ -110,8 +110,9 @@ void SelectState::meet(const Index* rows, Index count, const Threshold& threshol
 
 void SelectState::judge() {
   const ScreenCounts now = download_counts();
-  plan_.judge({now.screened - judged_.screened, now.refined - judged_.refined, now.improved - judged_.improved},
-              picks_.size());
+  plan_.judge(
+      {now.screened - judged_.screened, now.refined - judged_.refined, now.improved - judged_.improved},
+      picks_.size());
   judged_ = now;
 }
 
@@ -156,8 +157,8 @@ void SelectState::catch_up(const Threshold& threshold) {
 
 void SelectState::meet_later_rows(unsigned long long* best) {
   list(Threshold::everything());
-  // A launch that looks at all pairs of a large matrix takes seconds: rows come in parts, so that the call can be
-  // stopped between them.
+  // A launch that looks at all pairs of a large matrix takes seconds: rows come in parts, so that the call
+  // can be stopped between them.
   const Index part = std::max<Index>(
       kTileRows, static_cast<Index>(tuning::kPairsPerLaunch / static_cast<double>(points_->size())));
   for (Index begin = 0; begin < listed_count_; begin += part) {

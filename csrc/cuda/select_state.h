@@ -1,5 +1,5 @@
-// What the stages of a selection work on, on the device, and catch-up, which nearest rows and the closest pair use
-// too. Twin of SelectState in cpu/select.h and of cpu/catch_up.cpp's driver.
+// What the stages of a selection work on, on the device, and catch-up, which nearest rows and the closest
+// pair use too. Twin of SelectState in cpu/select.h and of cpu/catch_up.cpp's driver.
 #pragma once
 
 #include "core/select.h"
@@ -10,8 +10,8 @@
 
 namespace farpoint::cuda {
 
-// Whether a matrix of the host is copied to the device or staged, when about `other_bytes` are needed for other things;
-// throws OutOfMemory where not even staging fits.
+// Whether a matrix of the host is copied to the device or staged, when about `other_bytes` are needed for
+// other things; throws OutOfMemory where not even staging fits.
 Placement place_matrix(const Matrix& matrix, const Frame& frame, Index other_bytes, const Device& device);
 
 // Rows and entries of the pick list are numbered in 32 bits on the device; throws when there are more.
@@ -41,15 +41,17 @@ class SelectState {
   // Where kernels find the raw elements of rows: in the matrix, or fetched to `store` where that is staged.
   ListedRows bring(const Index* rows, Index count, std::byte* store);
 
-  // Brings the listed rows up to date; those that the threshold still admits stay listed, in no particular order.
+  // Brings the listed rows up to date; those that the threshold still admits stay listed, in no particular
+  // order.
   void catch_up(const Threshold& threshold);
-  // For the closest pair: all rows against the rows after them. The pick list holds all rows, in their order; `best`
-  // (device memory) the bits of the value of some pair.
+  // For the closest pair: all rows against the rows after them. The pick list holds all rows, in their order;
+  // `best` (device memory) the bits of the value of some pair.
   void meet_later_rows(unsigned long long* best);
 
  private:
   // One launch for so many rows.
-  void meet(const Index* rows, Index count, const Threshold& threshold, Index most_tiles, unsigned long long* best);
+  void meet(const Index* rows, Index count, const Threshold& threshold, Index most_tiles,
+            unsigned long long* best);
   // Launches for all of them, in chunks.
   void meet_all(const Index* rows, Index count, const Threshold& threshold, Index most_tiles,
                 unsigned long long* best);

@@ -35,7 +35,9 @@ struct ListedRows {
   Rows rows;
   bool by_place = false;
 
-  __device__ const std::byte* row(Index index, Index place) const { return rows.row(by_place ? place : index); }
+  __device__ const std::byte* row(Index index, Index place) const {
+    return rows.row(by_place ? place : index);
+  }
 };
 
 struct ScreenCounts {

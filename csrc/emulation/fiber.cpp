@@ -18,8 +18,8 @@
 
 // farpoint_switch_stack(void** save, void* load): the six registers that a callee preserves lie on the stack
 // that is left, under the address to return to. That and those of the callers are mostly the same on both
-// stacks, so that the processor predicts them rightly. farpoint_start_stack is where a new stack goes on: r12 holds the function to call, r13 its
-// argument.
+// stacks, so that the processor predicts them rightly. farpoint_start_stack is where a new stack goes on: r12
+// holds the function to call, r13 its argument.
 asm(R"(
 .pushsection .text
 .hidden farpoint_switch_stack
@@ -147,12 +147,12 @@ Fiber::Fiber(Entry entry, void* argument, std::size_t stack_bytes, std::size_t n
   // As farpoint_switch_stack leaves a stack. The called function finds it aligned to 16.
   auto** const top = reinterpret_cast<void**>(lowest + stack_bytes_ - 64);
   void** const saved = top - 7;
-  saved[0] = nullptr;                            // r15
-  saved[1] = nullptr;                            // r14
-  saved[2] = this;                               // r13
-  saved[3] = reinterpret_cast<void*>(&start);    // r12
-  saved[4] = nullptr;                            // rbx
-  saved[5] = nullptr;                            // rbp
+  saved[0] = nullptr;                          // r15
+  saved[1] = nullptr;                          // r14
+  saved[2] = this;                             // r13
+  saved[3] = reinterpret_cast<void*>(&start);  // r12
+  saved[4] = nullptr;                          // rbx
+  saved[5] = nullptr;                          // rbp
   saved[6] = reinterpret_cast<void*>(&farpoint_start_stack);
   stack_pointer_ = static_cast<void*>(saved);
 #endif

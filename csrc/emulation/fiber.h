@@ -1,7 +1,8 @@
 // Fibers: stacks of their own that one operating-system thread switches between.
 //
 // On x86-64 a switch saves the registers that a callee preserves and jumps, in a few nanoseconds; elsewhere
-// it is swapcontext, which is portable and slow. AddressSanitizer and ThreadSanitizer are told of each switch.
+// it is swapcontext, which is portable and slow. AddressSanitizer and ThreadSanitizer are told of each
+// switch.
 #pragma once
 
 #include <cstddef>

@@ -425,7 +425,8 @@ constexpr ErrorText kErrors[] = {
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
-    {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources", "too many resources requested for launch"},
+    {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources",
+     "too many resources requested for launch"},
     {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout", "the launch timed out and was terminated"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
     {cudaErrorCooperativeLaunchTooLarge, "cudaErrorCooperativeLaunchTooLarge",
@@ -557,7 +558,8 @@ cudaError_t occupancy(int* blocks, int threads, std::size_t shared_bytes) {
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
-  *blocks = threads > 1024 || shared_bytes > settings().shared_bytes ? 0 : settings().blocks_per_multiprocessor;
+  *blocks =
+      threads > 1024 || shared_bytes > settings().shared_bytes ? 0 : settings().blocks_per_multiprocessor;
   return cudaSuccess;
 }
 
@@ -775,7 +777,8 @@ cudaError_t cudaMemcpy2D(void* to, std::size_t to_pitch, const void* from, std::
       farpoint::emulation::copy_rows(to, to_pitch, from, from_pitch, width, height, kind, nullptr, true));
 }
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
-                              std::size_t width, std::size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
+                              std::size_t width, std::size_t height, cudaMemcpyKind kind,
+                              cudaStream_t stream) {
   return answer(
       farpoint::emulation::copy_rows(to, to_pitch, from, from_pitch, width, height, kind, stream, false));
 }

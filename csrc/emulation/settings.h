@@ -7,8 +7,8 @@
 namespace farpoint::emulation {
 
 // In what order the threads of a block, and blocks, run between the points where they wait for each other:
-// each as far as it can, then the next. What a kernel computes must not depend on it; where it does, a barrier
-// is missing.
+// each as far as it can, then the next. What a kernel computes must not depend on it; where it does, a
+// barrier is missing.
 enum class Order { rising, falling, shuffled };
 
 struct Settings {
@@ -18,7 +18,7 @@ struct Settings {
   int devices = 1;
   int multiprocessors = 3;
   int blocks_per_multiprocessor = 1;
-  std::size_t memory = std::size_t{1} << 30;            // of the device: cudaMalloc fails beyond
+  std::size_t memory = std::size_t{1} << 30;           // of the device: cudaMalloc fails beyond
   std::size_t shared_bytes = std::size_t{200} * 1024;  // a block's, at most
   // Rounds over all blocks in which threads only asked load_acquire again and nobody signalled: then the
   // program is ended.

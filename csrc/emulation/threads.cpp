@@ -72,7 +72,9 @@ struct Warp {
 };
 
 struct SharedDelete {
-  void operator()(unsigned char* bytes) const { ::operator delete(bytes, std::align_val_t{kSharedAlignment}); }
+  void operator()(unsigned char* bytes) const {
+    ::operator delete(bytes, std::align_val_t{kSharedAlignment});
+  }
 };
 
 struct Block {
@@ -85,16 +87,15 @@ struct Block {
   int result = 0;         // of the barrier before
   const char* operation = "";
   Site site;
-  unsigned ready_warps = 0;    // with lanes that are ready
-  unsigned yielded_warps = 0;  // with lanes that yielded
+  unsigned ready_warps = 0;           // with lanes that are ready
+  unsigned yielded_warps = 0;         // with lanes that yielded
   std::array<Warp, kWarpSize> warps;  // at most 1024 threads
   std::unique_ptr<unsigned char, SharedDelete> shared;
   std::size_t shared_bytes = 0;
 };
 
 bool same_place(const Site& a, const Site& b) {
-  return a.line() == b.line() && a.column() == b.column() &&
-         std::strcmp(a.file_name(), b.file_name()) == 0;
+  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
 }
 // Of one call: mostly, both are the very same constants.
 inline bool same(const char* operation_a, const Site& a, const char* operation_b, const Site& b) {
@@ -140,8 +141,9 @@ std::string describe_mask(unsigned mask) {
 }
 [[noreturn, gnu::cold, gnu::noinline]] void fail_to_meet_others(const Meeting& meeting, const char* operation,
                                                                 const Site& site) {
-  fail_to_meet(operation, site, ", but lanes " + describe_mask(meeting.arrived) + " of its warp wait in " +
-                                    describe(meeting.operation, meeting.site));
+  fail_to_meet(operation, site,
+               ", but lanes " + describe_mask(meeting.arrived) + " of its warp wait in " +
+                   describe(meeting.operation, meeting.site));
 }
 
 // One for each operating-system thread that launches. Its fibers never leave it.
@@ -312,8 +314,8 @@ void Scheduler::run(const Launch& launch) {
     if (block.shared_bytes != launch.shared_bytes) {
       block.shared.reset(launch.shared_bytes == 0
                              ? nullptr
-                             : static_cast<unsigned char*>(::operator new(
-                                   launch.shared_bytes, std::align_val_t{kSharedAlignment})));
+                             : static_cast<unsigned char*>(
+                                   ::operator new(launch.shared_bytes, std::align_val_t{kSharedAlignment})));
       block.shared_bytes = launch.shared_bytes;
     }
     start_block(block);
@@ -509,8 +511,9 @@ void Scheduler::fail_for_deadlock() {
     for (unsigned w = 0; w * kWarpSize < block.size; ++w) {
       for (unsigned set = block.warps[w].open; set != 0; set &= set - 1) {
         const Meeting& meeting = block.warps[w].meetings[static_cast<unsigned>(std::countr_zero(set))];
-        text += number + "in warp " + std::to_string(w) + ", lanes " + describe_mask(meeting.arrived) + " of " +
-                describe_mask(meeting.mask) + " are in " + describe(meeting.operation, meeting.site) + ".";
+        text += number + "in warp " + std::to_string(w) + ", lanes " + describe_mask(meeting.arrived) +
+                " of " + describe_mask(meeting.mask) + " are in " +
+                describe(meeting.operation, meeting.site) + ".";
       }
     }
   }
@@ -524,8 +527,8 @@ void Scheduler::fail_for_spinning() {
   const auto lane = static_cast<unsigned>(std::countr_zero(block.warps[w].yielded));
   const Thread& waiting = *block.threads[w * kWarpSize + lane];
   current_thread = &waiting;
-  fail("waits in " + describe(waiting.operation, waiting.site) + " for what no thread does: nothing changed in " +
-       std::to_string(settings().spin_limit) + " rounds");
+  fail("waits in " + describe(waiting.operation, waiting.site) +
+       " for what no thread does: nothing changed in " + std::to_string(settings().spin_limit) + " rounds");
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // The threads of a kernel, each a fiber, and how they wait for each other.
 //
-// A launch runs on the operating-system thread that calls it, to its end. Blocks of an ordinary launch run one
-// after the other; those of a cooperative launch are all live, and take turns when all threads of one wait. A
-// thread runs until it waits: at a barrier, in an operation of its warp, or in load_acquire, which gives the
-// others a chance. Which thread is next is settings().order's.
+// A launch runs on the operating-system thread that calls it, to its end. Blocks of an ordinary launch run
+// one after the other; those of a cooperative launch are all live, and take turns when all threads of one
+// wait. A thread runs until it waits: at a barrier, in an operation of its warp, or in load_acquire, which
+// gives the others a chance. Which thread is next is settings().order's.
 //
 // Programs that real hardware would hang on or give any result for are ended with a message: a barrier that
 // part of a block does not reach, lanes of a warp that meet in different operations, waiting for what never

@@ -45,8 +45,8 @@ T shuffle(unsigned mask, T value, unsigned source, const char* operation, const 
     for_each_lane(mask, [&](unsigned l) {
       const unsigned from = lane(l).source;
       if ((mask >> from & 1U) == 0) {
-        fail("reads lane " + std::to_string(from) + ", which is not in the mask, in " + operation + " at line " +
-             std::to_string(site.line()));
+        fail("reads lane " + std::to_string(from) + ", which is not in the mask, in " + operation +
+             " at line " + std::to_string(site.line()));
       }
       lane(l).result = lane(from).value;
     });
@@ -129,8 +129,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
   const unsigned lane = farpoint::emulation::current_thread->lane;
   const unsigned first = farpoint::emulation::segment(width);
   const unsigned back = delta & 31U;
-  return farpoint::emulation::shuffle(mask, value, lane >= first + back ? lane - back : lane, "__shfl_up_sync",
-                                      site);
+  return farpoint::emulation::shuffle(mask, value, lane >= first + back ? lane - back : lane,
+                                      "__shfl_up_sync", site);
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate,
@@ -166,13 +166,15 @@ T __reduce_max_sync(unsigned mask, T value,
   return farpoint::emulation::reduce(mask, value, "__reduce_max_sync", site,
                                      [](T a, T b) { return a < b ? b : a; });
 }
-inline unsigned __reduce_and_sync(unsigned mask, unsigned value,
-                                  const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
+inline unsigned __reduce_and_sync(
+    unsigned mask, unsigned value,
+    const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
   return farpoint::emulation::reduce(mask, value, "__reduce_and_sync", site,
                                      [](unsigned a, unsigned b) { return a & b; });
 }
-inline unsigned __reduce_or_sync(unsigned mask, unsigned value,
-                                 const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
+inline unsigned __reduce_or_sync(
+    unsigned mask, unsigned value,
+    const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
   return farpoint::emulation::reduce(mask, value, "__reduce_or_sync", site,
                                      [](unsigned a, unsigned b) { return a | b; });
 }

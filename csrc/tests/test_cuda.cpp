@@ -1,5 +1,5 @@
-// The CUDA backend against the plain loop: on a device, or emulated (csrc/emulation/). There threads run in several
-// orders: a result that depends on the order has a barrier too few.
+// The CUDA backend against the plain loop: on a device, or emulated (csrc/emulation/). There threads run in
+// several orders: a result that depends on the order has a barrier too few.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -47,8 +47,9 @@ class Placed {
   Placed(const plain::Matrix<T>& m, Place place) : view_(m.view(plain::type_of<T>())), place_(place) {
     if (place == Place::device) {
       copy_ = Buffer<T>(m.rows * m.columns);
-      check(cudaMemcpy(copy_.data(), m.elements.data(), m.elements.size() * sizeof(T), cudaMemcpyHostToDevice),
-            "copying");
+      check(
+          cudaMemcpy(copy_.data(), m.elements.data(), m.elements.size() * sizeof(T), cudaMemcpyHostToDevice),
+          "copying");
       view_.data = reinterpret_cast<const std::byte*>(copy_.data());
     }
   }

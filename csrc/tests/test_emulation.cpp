@@ -480,7 +480,8 @@ struct alignas(16) Tiles {
 
 // The way of a real kernel: asynchronous copies, load_matrices, two products. Without waiting the product is
 // of garbage.
-__global__ void multiply_from_shared(const std::int8_t* a, const std::int8_t* b, std::int32_t* c, int pending) {
+__global__ void multiply_from_shared(const std::int8_t* a, const std::int8_t* b, std::int32_t* c,
+                                     int pending) {
   auto& tiles = shared_memory<Tiles>();
   const unsigned lane = threadIdx.x;
   copy_async(&tiles.a[0][16 * lane], a + 16 * lane);
@@ -673,9 +674,11 @@ TEST_CASE("programs that hardware would hang on end with a message") {
   const LaunchShape shape{.blocks = 2, .threads = 64};
   check_abort([&] { launch(half_waits, shape, 0U); },
               {"block 0, thread 1 returns", "wait for it in __syncthreads at", "test_emulation.cpp"});
-  check_abort([&] { launch(waits_apart, shape, 0U); }, {"thread 32 waits in __syncthreads_or at",
-                                                        "other threads of its block wait in __syncthreads at"});
-  check_abort([&] { launch(shuffles_without_itself, shape, 0U); }, {"thread 0 waits in __shfl_sync at", "with mask 0xffff0000, which it is not in"});
+  check_abort(
+      [&] { launch(waits_apart, shape, 0U); },
+      {"thread 32 waits in __syncthreads_or at", "other threads of its block wait in __syncthreads at"});
+  check_abort([&] { launch(shuffles_without_itself, shape, 0U); },
+              {"thread 0 waits in __shfl_sync at", "with mask 0xffff0000, which it is not in"});
   check_abort([&] { launch(reads_outside_mask, shape, 0U); }, {"reads lane 20", "__shfl_sync"});
   check_abort([&] { launch(lane_waits_for_barrier, {.threads = 32}, 0U); },
               {"waits for what cannot come", "1 of 32 threads are in __syncthreads at",
@@ -825,8 +828,7 @@ TEST_CASE("pinned memory shows copies that nobody waited for") {
 
   check_abort(
       [&] {
-        static_cast<void>(
-            cudaMemcpyAsync(device.data(), pinned, 64, cudaMemcpyHostToDevice, stream));
+        static_cast<void>(cudaMemcpyAsync(device.data(), pinned, 64, cudaMemcpyHostToDevice, stream));
         pinned[5] = 9;
         static_cast<void>(cudaStreamSynchronize(stream));
       },
