@@ -159,7 +159,8 @@ inline constexpr Index kDeviceCandidates = 8192;
 inline constexpr Index kPickShare = 64;
 // Picks, and tiles of picks, of one launch: some milliseconds, so that a call can be stopped.
 inline constexpr Index kPicksPerLaunch = 4096;
-inline constexpr Index kTilesPerLaunch = 16;
+inline constexpr Index kTilesPerLaunch = 16;  // doubled with every launch of a level, up to
+inline constexpr Index kMostTilesPerLaunch = 256;
 inline constexpr double kPairsPerLaunch = 2e10;
 // Rows that are tried with codes.
 inline constexpr Index kDeviceTrialRows = 2048;

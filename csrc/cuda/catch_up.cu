@@ -3,20 +3,22 @@
 //   thresholds   a number a row and a number a pick, from the rows' present values       (barrier)
 //   screen       the tile's inner products; survivors are bits in registers              (screens.h)
 //   queue        survivors go to a list in shared memory, as many as fit                 (barrier)
+//
+// and when kRefineAt survivors wait, when one does not fit, and after the last tile:
+//
 //   refine       half a warp a pair: canonical values, next to the list                  (barrier)
-//   lower        a thread a row: the best of the list's values for it; back to "queue"
-//                while there are survivors that did not fit                              (barrier)
+//   lower        a thread a row: the best of the list's values for it                    (barrier)
 //
-// A row's value is written by one thread alone, so nothing depends on the order of blocks or of pairs: the
-// smallest value stays, and of equal ones the earliest pick (that of an earlier tile has a lower number than
-// any of this one). A survivor is dropped only after it was refined.
+// A row's value is written by one thread alone, so nothing depends on the order of blocks or of pairs: the smallest
+// value stays, and of equal ones the earliest pick. A survivor is dropped only after it was refined; a pair that was
+// screened against a value that has fallen since survives more often, never less.
 //
-// The block stops when none of its rows reaches the threshold. Rows with much the same progress come
-// together, since the list is ordered by it; a row that is ahead of its block sees some picks again, which
-// changes nothing.
+// The block stops when none of its rows reaches the threshold. Rows with much the same progress come together,
+// since the list is ordered by it; a row that is ahead of its block sees some picks again, which changes nothing.
 //
-// Why refine inside the screen's block, and not from a list in device memory: the list could overflow, the
-// next tile would be screened against old values, and about ten pairs a row survive in all.
+// Why refine inside the screen's block, and not from a list in device memory: the list could overflow, the next tiles
+// would be screened against old values, and about ten pairs a row survive in all. Why not after every tile: a tile
+// mostly has a few survivors, and a refinement takes the time of two products of 16 columns however few they are.
 
 #include "cuda/catch_up.h"
 
@@ -29,7 +31,13 @@ namespace farpoint::cuda {
 namespace {
 
 constexpr int kQueue = 512;
+constexpr int kRefineAt = 128;
 constexpr int kWarps = kScreenThreads / 32;
+
+struct QueuedPair {
+  std::int32_t row;   // of the block
+  std::int32_t pick;  // of the list
+};
 
 template <class Screen>
 struct CatchUpShared {
@@ -38,7 +46,7 @@ struct CatchUpShared {
   double found[kQueue];
   RowNumbers numbers[kTileRows];
   std::int32_t labels[kTileRows];
-  std::uint32_t queue[kQueue];  // row of the block << 16 | pick of the tile
+  QueuedPair queue[kQueue];
   typename Screen::Threshold row_thresholds[kTileRows];
   typename Screen::Threshold pick_thresholds[kMostTilePicks];
   float warp_largest[kWarps];
@@ -77,6 +85,83 @@ __device__ double value_to_beat(const CatchUpTask& task, double value) {
   return min(value, best * (1.0 + 0x1p-20) + 0x1p-1040);
 }
 
+// Puts this thread's survivors into the queue; those that find no room stay in `survivors`, and the result is true.
+template <class Screen>
+__device__ bool enqueue(CatchUpShared<Screen>& shared, Index first_pick, Index picks, bool pairs,
+                        std::uint32_t (&survivors)[Screen::kWords]) {
+  bool waiting = false;
+#pragma unroll
+  for (int word = 0; word < Screen::kWords; ++word) {
+    std::uint32_t rest = 0;
+    for (std::uint32_t bits = survivors[word]; bits != 0; bits &= bits - 1) {
+      const TilePair pair = Screen::pair(word, __ffs(static_cast<int>(bits)) - 1);
+      const Index j = first_pick + pair.pick;
+      if (j >= picks || shared.rows[pair.row] < 0 || (pairs && j <= shared.rows[pair.row])) {
+        continue;
+      }
+      const int entry = atomicAdd(&shared.queued, 1);
+      if (entry < kQueue) {
+        shared.queue[entry] = {pair.row, static_cast<std::int32_t>(j)};
+      } else {
+        rest |= bits & (~bits + 1);
+        waiting = true;
+      }
+    }
+    survivors[word] = rest;
+  }
+  return waiting;
+}
+
+// Refines what is in the queue and lowers values; then it is empty. A barrier lies before its beginning and its end.
+template <class Screen>
+__device__ ScreenCounts work_off(CatchUpShared<Screen>& shared, const CatchUpTask& task, Index first_place,
+                                 bool has_row) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int queued = min(shared.queued, kQueue);
+  for (int entry = thread / kHalfWarp; entry < queued; entry += kScreenThreads / kHalfWarp) {
+    const QueuedPair pair = shared.queue[entry];
+    const Index row = shared.rows[pair.row];
+    const double value =
+        pair_value(task.contract, task.listed.row(row, first_place + pair.row), task.state.self_dot(row),
+                   task.picks.rows.row(pair.pick), task.picks.self_dot(pair.pick));
+    if (thread % kHalfWarp == 0) {
+      shared.found[entry] = value;
+    }
+  }
+  __syncthreads();
+  ScreenCounts counts;
+  if (has_row) {
+    double value = shared.values[thread];
+    std::int32_t label = shared.labels[thread];
+    bool improved = false;
+    for (int entry = 0; entry < queued; ++entry) {
+      if (shared.queue[entry].row == thread) {
+        const std::int32_t j = shared.queue[entry].pick;
+        const double found = shared.found[entry];
+        if (found < value || (found == value && j < label)) {
+          counts.improved += found < value ? 1ULL : 0ULL;
+          value = found;
+          label = j;
+          improved = true;
+        }
+      }
+    }
+    if (improved) {
+      shared.values[thread] = value;
+      shared.labels[thread] = label;
+      if (task.shared_best != nullptr) {
+        atomicMin(task.shared_best, static_cast<unsigned long long>(__double_as_longlong(value)));
+      }
+    }
+  }
+  if (thread == 0) {
+    counts.refined = static_cast<unsigned long long>(queued);
+    shared.queued = 0;
+  }
+  __syncthreads();
+  return counts;
+}
+
 template <class Screen>
 __global__ void __launch_bounds__(kScreenThreads, 1)
     catch_up_kernel(CatchUpTask task, typename Screen::Operands operands) {
@@ -89,6 +174,7 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
 
   if (thread == 0) {
     shared.begin = task.picks.count;
+    shared.queued = 0;
   }
   __syncthreads();
   Index progress = task.picks.count;
@@ -119,15 +205,19 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
   const float norm = block_max(shared, has_row ? shared.numbers[thread].norm : 0.0F);
 
   Screen screen(operands, shared.screen, shared.rows, first_place, tile, end_tile);
+  RowNumbers next_numbers{};
+  float next_reach = 0;
+  if (tile < end_tile) {
+    next_numbers = Screen::pick_numbers(operands, tile);
+    next_reach = Screen::reach(operands, tile);
+  }
   ScreenCounts counts;
   int living = __syncthreads_count(alive ? 1 : 0);
   for (; tile < end_tile && living > 0; ++tile) {
     const Index first_pick = tile * Screen::kTilePicks;
-    const Index pick = first_pick + thread;
-    const bool has_pick = thread < Screen::kTilePicks && pick < task.picks.count;
-    const RowNumbers numbers = has_pick ? operands.pick_numbers[pick] : RowNumbers{};
-    // Rounding up: two roundings of 2^-24 each.
-    const float reach = block_max(shared, (numbers.norm + numbers.residual) * (1.0F + 0x1p-20F));
+    const bool has_pick = thread < Screen::kTilePicks && first_pick + thread < task.picks.count;
+    const RowNumbers numbers = next_numbers;
+    const float reach = next_reach;
     if (thread < kTileRows) {
       shared.row_thresholds[thread] =
           alive ? Screen::row_threshold(operands, shared.numbers[thread],
@@ -139,84 +229,40 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
           has_pick ? Screen::pick_threshold(operands, numbers, norm) : Screen::kNone;
     }
     __syncthreads();
+    if (tile + 1 < end_tile) {  // while the product runs
+      next_numbers = Screen::pick_numbers(operands, tile + 1);
+      next_reach = Screen::reach(operands, tile + 1);
+    }
 
     std::uint32_t survivors[Screen::kWords];
     bool waiting = screen.run(shared.row_thresholds, shared.pick_thresholds, survivors);
     const Index tile_picks = min(static_cast<Index>(Screen::kTilePicks), task.picks.count - first_pick);
     counts.screened += thread == 0 ? static_cast<unsigned long long>(living * tile_picks) : 0ULL;
 
-    while (__syncthreads_or(waiting ? 1 : 0) != 0) {
-      if (thread == 0) {
-        shared.queued = 0;
-      }
-      __syncthreads();
+    int any_waiting = __syncthreads_or(waiting ? 1 : 0);
+    bool lowered = false;
+    while (any_waiting != 0) {
       if (waiting) {
-        waiting = false;
-        for (int word = 0; word < Screen::kWords; ++word) {
-          std::uint32_t rest = 0;
-          for (std::uint32_t bits = survivors[word]; bits != 0; bits &= bits - 1) {
-            const TilePair pair = Screen::pair(word, __ffs(static_cast<int>(bits)) - 1);
-            const Index j = first_pick + pair.pick;
-            if (j >= task.picks.count || shared.rows[pair.row] < 0 || (pairs && j <= shared.rows[pair.row])) {
-              continue;
-            }
-            const int entry = atomicAdd(&shared.queued, 1);
-            if (entry < kQueue) {
-              shared.queue[entry] =
-                  static_cast<std::uint32_t>(pair.row) << 16 | static_cast<std::uint32_t>(pair.pick);
-            } else {
-              rest |= bits & (~bits + 1);  // waits for the next round
-              waiting = true;
-            }
-          }
-          survivors[word] = rest;
-        }
+        waiting = enqueue<Screen>(shared, first_pick, task.picks.count, pairs, survivors);
       }
-      __syncthreads();
-      const int queued = min(shared.queued, kQueue);
-      for (int entry = thread / kHalfWarp; entry < queued; entry += kScreenThreads / kHalfWarp) {
-        const auto r = static_cast<int>(shared.queue[entry] >> 16);
-        const Index j = first_pick + static_cast<Index>(shared.queue[entry] & 0xffffU);
-        const Index row = shared.rows[r];
-        const double value =
-            pair_value(task.contract, task.listed.row(row, first_place + r), task.state.self_dot(row),
-                       task.picks.rows.row(j), task.picks.self_dot(j));
-        if (thread % kHalfWarp == 0) {
-          shared.found[entry] = value;
-        }
+      any_waiting = __syncthreads_or(waiting ? 1 : 0);
+      if (any_waiting != 0 || shared.queued >= kRefineAt) {
+        counts += work_off(shared, task, first_place, has_row);
+        lowered = any_waiting == 0;
       }
-      __syncthreads();
-      if (has_row) {
-        double value = shared.values[thread];
-        std::int32_t label = shared.labels[thread];
-        bool improved = false;
-        for (int entry = 0; entry < queued; ++entry) {
-          if (static_cast<int>(shared.queue[entry] >> 16) == thread) {
-            const auto j = static_cast<std::int32_t>(first_pick + (shared.queue[entry] & 0xffffU));
-            const double found = shared.found[entry];
-            if (found < value || (found == value && j < label)) {
-              counts.improved += found < value ? 1ULL : 0ULL;
-              value = found;
-              label = j;
-              improved = true;
-            }
-          }
-        }
-        if (improved) {
-          shared.values[thread] = value;
-          shared.labels[thread] = label;
-          if (pairs) {
-            atomicMin(task.shared_best, static_cast<unsigned long long>(__double_as_longlong(value)));
-          }
-        }
-      }
-      counts.refined += thread == 0 ? static_cast<unsigned long long>(queued) : 0ULL;
     }
-    if (alive && !task.threshold.admits(shared.values[thread], shared.rows[thread])) {
-      alive = false;
-      progress = max(progress, first_pick);
+    if (tile + 1 == end_tile && shared.queued > 0) {
+      counts += work_off(shared, task, first_place, has_row);
+      lowered = true;
     }
-    living = __syncthreads_count(alive ? 1 : 0);
+    if (lowered) {
+      // Nothing waits: rows have seen every pick of this tile and of those before.
+      if (alive && !task.threshold.admits(shared.values[thread], shared.rows[thread])) {
+        alive = false;
+        progress = max(progress, min(first_pick + Screen::kTilePicks, task.picks.count));
+      }
+      living = __syncthreads_count(alive ? 1 : 0);
+    }
   }
   screen.finish();
 

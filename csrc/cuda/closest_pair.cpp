@@ -15,7 +15,9 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
   const Frame frame(problem.x, problem.metric, problem.scale, problem.largest, device, control);
   // All rows are met as a whole, so they must fit.
   Points points(problem.x, frame, Placement::resident, device, control);
-  SelectState state(points, points.size(), true, control);
+  Matrix there = problem.x;
+  there.on_device = true;  // whatever it was
+  SelectState state(points, points.size(), plan_memory(there, frame, points.size(), device), true, control);
   state.picks().append_others(points);
 
   constexpr unsigned long long kInfinityBits = 0x7ff0000000000000ULL;
@@ -26,9 +28,8 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
 
   std::vector<double> values(static_cast<std::size_t>(points.size()));
   std::vector<std::int32_t> partners(values.size());
-  download(device, std::span(values), static_cast<const double*>(state.rows().values));
-  download(device, std::span(partners), static_cast<const std::int32_t*>(state.rows().labels));
-  device.synchronise(control);
+  read(device, std::span(values), state.rows().values, control);
+  read(device, std::span(partners), state.rows().labels, control);
   // The row that a closest pair begins with has found it: its screen let equal values through.
   ClosestPair found;
   for (std::size_t i = 0; i < values.size(); ++i) {

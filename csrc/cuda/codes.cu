@@ -77,11 +77,12 @@ __global__ void magnitude_kernel(Packing packing, Rows rows, Index count, Index 
 
 // A lane codes four neighbouring columns at a time and writes them as one word.
 __global__ void code_kernel(Packing packing, Rows rows, Index count, const double* row_dots, float scale,
-                            Index padded_columns, std::int8_t* codes, RowNumbers* numbers) {
+                            Index padded_columns, CodeStore store) {
   const Index i = row_of_warp(count);
   if (i < 0) {
     return;
   }
+  const Index entry = store.first + i;
   const std::byte* row = rows.row(i);
   const double multiplier = row_multiplier(packing, row_dots, i);
   const Index dimension = packing.contract.dimension;
@@ -108,7 +109,7 @@ __global__ void code_kernel(Packing packing, Rows rows, Index count, const doubl
           word |= (static_cast<std::uint32_t>(q) & 255U) << (8 * b);
         }
       }
-      *reinterpret_cast<std::uint32_t*>(codes + i * padded_columns + first) = word;
+      *reinterpret_cast<std::uint32_t*>(store.codes + entry * padded_columns + first) = word;
     }
     return 0;
   });
@@ -116,8 +117,12 @@ __global__ void code_kernel(Packing packing, Rows rows, Index count, const doubl
   rest_squares = warp_sum(rest_squares);
   squares = warp_sum(squares);
   if (threadIdx.x % kWarp == 0) {
-    numbers[i] = {round_up(sqrt(coded_squares)), round_up(sqrt(rest_squares)), round_down_norm(squares),
-                  0.0F};
+    const float norm = round_up(sqrt(coded_squares));
+    const float residual = round_up(sqrt(rest_squares));
+    store.numbers[entry] = {norm, residual, round_down_norm(squares), 0.0F};
+    // Rounding up: two roundings of 2^-24 each.
+    const float reach = (norm + residual) * (1.0F + 0x1p-20F);
+    atomicMax(store.reaches + entry / kMostTilePicks, __float_as_uint(reach));
   }
 }
 
@@ -164,8 +169,7 @@ float choose_code_scale(Points& points, Control& control) {
                there / sample, points.self_dots(), magnitudes.data()),
         "sampling magnitudes");
   std::vector<float> found(static_cast<std::size_t>(sample));
-  download(device, std::span(found), magnitudes.data());
-  device.synchronise(control);
+  read(device, std::span(found), magnitudes.data(), control);
   const auto place =
       found.begin() + static_cast<std::ptrdiff_t>(tuning::kScaleQuantile * static_cast<double>(sample - 1));
   std::nth_element(found.begin(), place, found.end());
@@ -175,9 +179,9 @@ float choose_code_scale(Points& points, Control& control) {
 }
 
 void code_rows(const Packing& packing, Rows rows, Index count, const double* self_dots, float scale,
-               std::int8_t* codes, RowNumbers* numbers, const Device& device) {
+               const CodeStore& store, const Device& device) {
   check(launch(code_kernel, warp_a_row(count, device), packing, rows, count, self_dots, scale,
-               padded(packing.contract.dimension, kCodeStep), codes, numbers),
+               padded(packing.contract.dimension, kCodeStep), store),
         "coding rows");
 }
 

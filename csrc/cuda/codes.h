@@ -8,6 +8,7 @@
 // cut off; their row's residual says so, and its pairs are refined more often.
 #pragma once
 
+#include "cuda/operands.h"
 #include "cuda/points.h"
 #include "cuda/state.h"
 
@@ -26,9 +27,17 @@ inline Index padded(Index columns, Index step) {
 // The scale for codes, found on a sample of the points.
 float choose_code_scale(Points& points, Control& control);
 
+// Where codes go: entries first .. first + count - 1 of arrays.
+struct CodeStore {
+  std::int8_t* codes = nullptr;
+  RowNumbers* numbers = nullptr;
+  std::uint32_t* reaches = nullptr;  // by tile of kMostTilePicks entries; zeros to begin with
+  Index first = 0;
+};
+
 // Codes `count` rows; self_dots (null but for cosine) by row.
 void code_rows(const Packing& packing, Rows rows, Index count, const double* self_dots, float scale,
-               std::int8_t* codes, RowNumbers* numbers, const Device& device);
+               const CodeStore& store, const Device& device);
 
 // Packs `count` rows as float32. Of the numbers only squared_norm is written.
 void pack_rows(const Packing& packing, Rows rows, Index count, const double* self_dots, float* packed,

@@ -1,6 +1,7 @@
 #include "cuda/device.h"
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
 #include "core/tuning.h"
@@ -12,10 +13,15 @@ std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-int attribute(cudaDeviceAttr which, int device) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, device), "asking for a property of the device");
-  return value;
+// Compute capability 7.5, and kernels whose blocks wait for each other.
+bool new_enough(int device) {
+  int major = 0;
+  int minor = 0;
+  int cooperative = 0;
+  return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+         cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess &&
+         cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device) == cudaSuccess &&
+         10 * major + minor >= 75 && cooperative != 0;
 }
 
 DeviceInfo describe(int device) {
@@ -51,9 +57,7 @@ std::string unavailable_reason() {
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count > 0) {
     for (int device = 0; device < count; ++device) {
-      int cooperative = 0;
-      if (cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device) == cudaSuccess &&
-          cooperative != 0) {
+      if (new_enough(device)) {
         return "";
       }
     }
@@ -105,6 +109,8 @@ std::string driver_version() {
 
 Device::Device(const DeviceOptions& options)
     : memory_limit_(options.memory_limit), eager_(options.eager), stage_(options.stage) {
+  // What another library left on this thread is not ours: CUB asks for the last error.
+  static_cast<void>(cudaGetLastError());
   int count = 0;
   check(cudaGetDeviceCount(&count), "counting devices");
   if (options.device < 0 || options.device >= count) {
@@ -113,7 +119,7 @@ Device::Device(const DeviceOptions& options)
   }
   check(cudaGetDevice(&previous_), "asking for the current device");
   info_ = describe(options.device);
-  if (attribute(cudaDevAttrCooperativeLaunch, options.device) == 0 || info_.major * 10 + info_.minor < 75) {
+  if (!new_enough(options.device)) {
     throw Error("CUDA device " + std::to_string(options.device) + " (" + info_.name +
                 ", compute capability " + std::to_string(info_.major) + "." + std::to_string(info_.minor) +
                 ") is too old; 7.5 or later is needed");
@@ -134,11 +140,12 @@ Device::Device(const DeviceOptions& options)
     check(recorded != cudaSuccess ? recorded : waited, "waiting for the stream of the matrices");
     std::size_t total = 0;
     check(cudaMemGetInfo(&free_at_start_, &total), "asking for free memory");
+    mail_ = PinnedBuffer<std::byte>(kMailBytes);
   } catch (...) {
     if (stream_ != nullptr) {
       static_cast<void>(cudaStreamDestroy(stream_));
     }
-    static_cast<void>(cudaSetDevice(previous_));
+    restore();
     throw;
   }
 }
@@ -146,7 +153,14 @@ Device::Device(const DeviceOptions& options)
 Device::~Device() {
   static_cast<void>(cudaStreamSynchronize(stream_));
   static_cast<void>(cudaStreamDestroy(stream_));
-  static_cast<void>(cudaSetDevice(previous_));
+  restore();
+}
+
+// Only where it is another one: making a device current makes a context on it.
+void Device::restore() const {
+  if (previous_ != device_) {
+    static_cast<void>(cudaSetDevice(previous_));
+  }
 }
 
 std::size_t Device::free_memory() const {
@@ -178,6 +192,22 @@ void Device::synchronise(Control& control) const {
   }
   control.poll();
   control.throw_if_stopped();
+}
+
+void read_bytes(const Device& device, void* to, const void* from, std::size_t bytes, Control& control) {
+  const bool small = bytes <= static_cast<std::size_t>(Device::kMailBytes);
+  if (!small) {
+    // Copies to pageable memory block until the stream comes to them: not before it is idle.
+    device.synchronise(control);
+  }
+  if (bytes > 0) {
+    check(cudaMemcpyAsync(small ? device.mail() : to, from, bytes, cudaMemcpyDeviceToHost, device.stream()),
+          "copying from the device");
+  }
+  device.synchronise(control);
+  if (small && bytes > 0) {
+    std::memcpy(to, device.mail(), bytes);
+  }
 }
 
 }  // namespace farpoint::cuda

@@ -62,34 +62,6 @@ struct Matrix {
   bool on_device = false;
 };
 
-// The device of a call, current for the calling thread while this lives, with a stream of its own.
-class Device {
- public:
-  explicit Device(const DeviceOptions& options);
-  ~Device();
-  Device(const Device&) = delete;
-  Device& operator=(const Device&) = delete;
-
-  const DeviceInfo& info() const { return info_; }
-  cudaStream_t stream() const { return stream_; }
-  bool eager() const { return eager_; }
-  bool stage() const { return stage_; }
-  // Bytes that may still be allocated.
-  std::size_t free_memory() const;
-
-  // Waits for all work of the stream, asking `control` now and then; throws Interrupted.
-  void synchronise(Control& control) const;
-
- private:
-  DeviceInfo info_;
-  int previous_ = 0;
-  cudaStream_t stream_ = nullptr;
-  std::size_t memory_limit_;
-  bool eager_;
-  bool stage_;
-  std::size_t free_at_start_ = 0;
-};
-
 // Device memory for `size` elements of a trivial type, not initialised.
 template <class T>
 class Buffer {
@@ -103,6 +75,8 @@ class Buffer {
     }
   }
   ~Buffer() { static_cast<void>(cudaFree(data_)); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
@@ -133,6 +107,8 @@ class PinnedBuffer {
     }
   }
   ~PinnedBuffer() { static_cast<void>(cudaFreeHost(data_)); }
+  PinnedBuffer(const PinnedBuffer&) = delete;
+  PinnedBuffer& operator=(const PinnedBuffer&) = delete;
   PinnedBuffer(PinnedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
@@ -150,17 +126,58 @@ class PinnedBuffer {
   Index size_ = 0;
 };
 
-// Copies of whole spans, in the order of the device's stream. From pageable memory they return when the
-// source may be reused; results of download may be read after Device::synchronise.
+// The device of a call, current for the calling thread while this lives, with a stream of its own.
+class Device {
+ public:
+  explicit Device(const DeviceOptions& options);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceInfo& info() const { return info_; }
+  cudaStream_t stream() const { return stream_; }
+  bool eager() const { return eager_; }
+  bool stage() const { return stage_; }
+  // Bytes that may still be allocated.
+  std::size_t free_memory() const;
+
+  // Pinned memory for small results.
+  static constexpr Index kMailBytes = 1024;
+  std::byte* mail() const { return mail_.data(); }
+
+  // Waits for all work of the stream, asking `control` now and then; throws Interrupted.
+  void synchronise(Control& control) const;
+
+ private:
+  void restore() const;
+
+  DeviceInfo info_;
+  int device_;
+  int previous_ = 0;
+  cudaStream_t stream_ = nullptr;
+  std::size_t memory_limit_;
+  bool eager_;
+  bool stage_;
+  std::size_t free_at_start_ = 0;
+  mutable PinnedBuffer<std::byte> mail_;
+};
+
+// Copies a span to the device, in the order of its stream. From pageable memory it returns when the source may be
+// reused.
 template <class T>
 void upload(const Device& device, T* to, std::span<const T> from) {
-  check(cudaMemcpyAsync(to, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, device.stream()),
-        "copying to the device");
+  if (!from.empty()) {
+    check(cudaMemcpyAsync(to, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, device.stream()),
+          "copying to the device");
+  }
 }
+
+// Copies from the device and waits for it, and for all that was in the stream before, asking `control` now and then;
+// throws Interrupted.
+void read_bytes(const Device& device, void* to, const void* from, std::size_t bytes, Control& control);
 template <class T>
-void download(const Device& device, std::span<T> to, const T* from) {
-  check(cudaMemcpyAsync(to.data(), from, to.size_bytes(), cudaMemcpyDeviceToHost, device.stream()),
-        "copying from the device");
+void read(const Device& device, std::span<T> to, const T* from, Control& control) {
+  read_bytes(device, to.data(), from, to.size_bytes(), control);
 }
 
 }  // namespace farpoint::cuda

@@ -78,16 +78,20 @@ __device__ inline void await_copies() {
 #endif
 }
 
-// Reads a word that another block wrote before it signalled; nothing after it is read earlier.
-__device__ inline unsigned load_acquire(const unsigned* address) {
-  unsigned value = 0;
-  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
-  return value;
+// Words by which blocks of one launch tell each other something: stored and loaded whole, at the cache that all
+// blocks share, in no order with any other access. A word has to say by itself whether it is the one waited for.
+using Word = unsigned long long;
+
+__device__ inline void store_word(Word* address, Word word) {
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(address), "l"(word) : "memory");
 }
 
-// Adds 1; what this thread wrote before is visible to whoever sees the sum by load_acquire.
-__device__ inline void add_release(unsigned* address) {
-  asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(address) : "memory");
+// Two neighbours, 16-byte aligned; each of them is whole, the pair need not be.
+__device__ inline void load_words(const Word* address, Word (&words)[2]) {
+  asm volatile("ld.relaxed.gpu.global.v2.u64 {%0, %1}, [%2];"
+               : "=l"(words[0]), "=l"(words[1])
+               : "l"(address)
+               : "memory");
 }
 
 }  // namespace farpoint::cuda

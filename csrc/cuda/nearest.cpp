@@ -17,9 +17,9 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Frame frame(problem.y, problem.metric, problem.scale, problem.largest, device, control);
   // y is met as a whole, so it must fit; x need not.
   const Points y(problem.y, frame, Placement::resident, device, control);
-  const Index pick_bytes = y.size() * (frame.contract().dimension + 64);
-  Points x(problem.x, frame, place_matrix(problem.x, frame, pick_bytes, device), device, control);
-  SelectState state(x, y.size(), true, control);
+  const MemoryPlan plan = plan_memory(problem.x, frame, y.size(), device);
+  Points x(problem.x, frame, plan.placement, device, control);
+  SelectState state(x, y.size(), plan, true, control);
   state.picks().append_others(y);
   const PickState picks = state.picks().state();
   x.for_each_chunk(control, [&](Rows rows, Index begin, Index end) {
@@ -28,9 +28,8 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   state.list(Threshold::everything());
   state.catch_up(Threshold::everything());
   std::vector<std::int32_t> labels(indices.size());
-  download(device, std::span(labels), static_cast<const std::int32_t*>(state.rows().labels));
-  download(device, values, static_cast<const double*>(state.rows().values));
-  device.synchronise(control);
+  read(device, std::span(labels), state.rows().labels, control);
+  read(device, values, state.rows().values, control);
   std::ranges::copy(labels, indices.begin());
 }
 

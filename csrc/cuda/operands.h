@@ -8,7 +8,7 @@ namespace farpoint::cuda {
 
 inline constexpr int kScreenThreads = 256;
 inline constexpr int kTileRows = 128;
-inline constexpr int kMostTilePicks = 256;
+inline constexpr int kMostTilePicks = 256;  // and those of a tile of codes
 
 // Where a screen finds its operands in device memory. Picks lie one after the other; there is memory,
 // whatever it holds, up to a multiple of kMostTilePicks. Rows are found by their number in the matrix (codes)
@@ -18,8 +18,11 @@ struct CodeOperands {
   const RowNumbers* row_numbers = nullptr;
   const std::int8_t* picks = nullptr;
   const RowNumbers* pick_numbers = nullptr;
+  // By tile of picks: at least the norm + residual of each, as the bits of a float32 (not negative: ordered alike).
+  const std::uint32_t* pick_reaches = nullptr;
   Index padded = 0;
   float scale = 1.0F;
+  double inverse_square = 1.0;  // of the scale
   ScreenBound bound;
   int stages = 2;         // of the pipeline in shared memory
   bool resident = false;  // the block's rows stay in shared memory

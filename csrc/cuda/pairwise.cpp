@@ -24,11 +24,9 @@ void pairwise(const DistanceProblem& problem, std::span<double> values, Control&
     rows.base += begin * rows.stride;
     all_pairs(frame.contract(), rows, count, x.self_dots() != nullptr ? x.self_dots() + begin : nullptr,
               y.rows(), y.size(), y.self_dots(), out.data(), device);
-    download(device,
-             values.subspan(static_cast<std::size_t>(begin * y.size()),
-                            static_cast<std::size_t>(count * y.size())),
-             static_cast<const double*>(out.data()));
-    device.synchronise(control);
+    read(device,
+         values.subspan(static_cast<std::size_t>(begin * y.size()), static_cast<std::size_t>(count * y.size())),
+         out.data(), control);
   }
 }
 

@@ -1,22 +1,25 @@
 // All blocks are on the device at once, each with a share of the candidates. A round:
 //
-//   1. every block publishes the best of its share
-//   2. barrier of the grid: the only one of a round
-//   3. every block finds the best of all shares, so all agree on the pick without being told, and updates its
-//   share
-//      against it: a screened product a candidate, then the canonical distance of survivors
+//   1. every block publishes the best of its share on the board
+//   2. every block reads the bests of all, so all agree on the pick without being told: this is the only point of a
+//      round where blocks wait for each other
+//   3. every block screens its share against the pick, eight lanes a candidate, and
+//   4. refines what survives, half a warp a pair
 //
 // A candidate that falls below the threshold leaves: some row outside might beat it.
 //
-// Two places for what a block publishes alternate: a fast block writes the next one while a slow one still
-// reads this one; it cannot write the one after before the next barrier.
+// The board. A best is a value, a row and a place: 128 bits, published as four words of 32 bits each, with the number
+// of the round in the other half. A reader polls the words until they bear its round's number, so nothing has to be
+// ordered: no fence, which would empty the first-level cache, no counter, no second trip to memory. Two sides of the
+// board alternate: a fast block publishes the next round while a slow one still reads this one; it cannot publish the
+// one after before it has read the next from all, the slow one included.
 //
-// Operands are read through the first-level cache, which holds a block's share from one round to the next:
-// nothing that a launch reads as an operand is written by it.
+// Operands of the share stay in shared memory from one round to the next, where they fit.
 
 #include "cuda/pick.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "core/tuning.h"
 #include "cuda/instructions.h"
@@ -30,6 +33,11 @@ constexpr int kWarp = 32;
 constexpr int kWarps = kThreads / kWarp;
 // Candidates of a block, one a thread.
 constexpr int kShare = kThreads;
+// Lanes that share the product of a candidate with the pick, 16 bytes each at a time.
+constexpr int kTeam = 8;
+constexpr int kWordsOfBest = 4;
+// Loads of refinement that are under way at a time: here nothing else hides their latency.
+constexpr int kPickAhead = 16;
 
 struct Key {
   double value;
@@ -50,11 +58,11 @@ struct PickShared {
   double self_dots[kShare];
   RowNumbers numbers[kShare];
   float biases[kShare];
-  Key warp_keys[kWarps];
-  Key best;  // of this share
-  Key pick;  // of all
+  Key share_keys[kWarps];  // of the share
+  Key board_keys[kWarps];  // of the board
   int survivors[kShare];
   int survived;
+  alignas(16) std::byte operands[16];  // and more: of the pick, then of the share where they fit
 };
 
 // The first of the warp's keys in the order, on every lane.
@@ -69,99 +77,105 @@ __device__ Key warp_first(Key key) {
   return key;
 }
 
-// Codes of a candidate against those of the pick: an upper bound of the packed rows' inner product, less the
-// pick's bias (core/bounds.h, step 6). On every lane of the warp; in float64, whose roundings are far below
-// step 8's.
-__device__ double pair_bound(const CodeOperands& operands, Index index, Index /*place*/,
-                             const RowNumbers& numbers, Index pick_index, Index /*pick_place*/) {
-  const auto* x = reinterpret_cast<const int*>(operands.rows + index * operands.padded);
-  const auto* y = reinterpret_cast<const int*>(operands.rows + pick_index * operands.padded);
-  const Index words = operands.padded / 4;
-  int dot = 0;
-  for (Index w = threadIdx.x % kWarp; w < words; w += kWarp) {
-    dot = __dp4a(__ldg(x + w), __ldg(y + w), dot);
-  }
-#pragma unroll
-  for (int width = kWarp / 2; width >= 1; width /= 2) {
-    dot += __shfl_xor_sync(0xffffffffU, dot, width);
-  }
-  const RowNumbers pick = operands.row_numbers[pick_index];
-  const auto scale = static_cast<double>(operands.scale);
-  return dot * scale * scale + static_cast<double>(numbers.norm) * static_cast<double>(pick.residual) +
-         static_cast<double>(numbers.residual) *
-             (static_cast<double>(pick.norm) + static_cast<double>(pick.residual)) -
-         static_cast<double>(operands.bound.pick_bias(static_cast<double>(pick.squared_norm)));
-}
-__device__ double pair_bound(const FloatOperands& operands, Index /*index*/, Index place,
-                             const RowNumbers& /*numbers*/, Index /*pick_index*/, Index pick_place) {
-  const float* x = operands.rows + place * operands.padded;
-  const float* y = operands.rows + pick_place * operands.padded;
-  float dot = 0;
-  for (Index j = threadIdx.x % kWarp; j < operands.padded; j += kWarp) {
-    dot = __fmaf_rn(__ldg(x + j), __ldg(y + j), dot);
-  }
-#pragma unroll
-  for (int width = kWarp / 2; width >= 1; width /= 2) {
-    dot += __shfl_xor_sync(0xffffffffU, dot, width);
-  }
-  // The test of step 5 is one float32 subtraction; this one is in float64.
-  return static_cast<double>(dot) - static_cast<double>(operands.bound.pick_bias(
-                                        static_cast<double>(operands.row_numbers[pick_place].squared_norm)));
+// The first of a key a warp, on every lane.
+__device__ Key first_of_warps(const Key (&keys)[kWarps]) {
+  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  return warp_first(lane < kWarps ? keys[lane] : no_key());
 }
 
-__device__ inline Index operand_entry(const CodeOperands& /*operands*/, Index index, Index /*place*/) {
+// Words of a best, as 32-bit halves: the value's two, the row, the place. Rows and places are below 2^31 (check_sizes).
+__device__ inline std::uint32_t half_of(const Key& key, int which) {
+  const auto bits = static_cast<unsigned long long>(__double_as_longlong(key.value));
+  switch (which) {
+    case 0:
+      return static_cast<std::uint32_t>(bits);
+    case 1:
+      return static_cast<std::uint32_t>(bits >> 32);
+    case 2:
+      return static_cast<std::uint32_t>(key.index);
+    default:
+      return static_cast<std::uint32_t>(key.place);
+  }
+}
+
+// By the first lanes of a warp, for a block. Rounds are counted from 1: the board begins as zeros.
+__device__ void publish(Word* side, const Key& best, std::uint32_t round) {
+  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  if (lane < kWordsOfBest) {
+    store_word(side + static_cast<Index>(blockIdx.x) * kWordsOfBest + lane,
+               static_cast<Word>(half_of(best, lane)) << 32 | round);
+  }
+}
+
+// Waits for the best of a block.
+__device__ Key read(const Word* side, Index block, std::uint32_t round) {
+  Word low[2];
+  Word high[2];
+  const auto old = [round](Word word) { return static_cast<std::uint32_t>(word) != round; };
+  do {
+    load_words(side + block * kWordsOfBest, low);
+    load_words(side + block * kWordsOfBest + 2, high);
+  } while (old(low[0]) || old(low[1]) || old(high[0]) || old(high[1]));
+  const Word bits = (low[1] & 0xffffffff00000000ULL) | low[0] >> 32;
+  // The place of "none" is -1.
+  return {__longlong_as_double(static_cast<long long>(bits)), static_cast<Index>(high[0] >> 32),
+          static_cast<Index>(static_cast<std::int32_t>(high[1] >> 32))};
+}
+
+// What a screen's operands mean here: entries of 16 bytes, products of two entries, the bound of a pair
+// (core/bounds.h). All but the product itself is in float64, whose roundings are far below what the proof grants.
+__device__ inline Index entries(const CodeOperands& operands) {
+  return operands.padded / 16;
+}
+__device__ inline Index entries(const FloatOperands& operands) {
+  return operands.padded / 4;
+}
+// Codes are found by the row's number, packed rows by its place in the list.
+__device__ inline Index entry_of(const CodeOperands& /*operands*/, Index index, Index /*place*/) {
   return index;
 }
-__device__ inline Index operand_entry(const FloatOperands& /*operands*/, Index /*index*/, Index place) {
+__device__ inline Index entry_of(const FloatOperands& /*operands*/, Index /*index*/, Index place) {
   return place;
 }
-
-// Finds the first of the share in the order; barriers at both ends.
-__device__ void find_best(PickShared& shared, Index first_place, Index share) {
-  const int thread = static_cast<int>(threadIdx.x);
-  __syncthreads();
-  Key key = no_key();
-  if (thread < share && shared.values[thread] != kTaken) {
-    key = {shared.values[thread], shared.indices[thread], first_place + thread};
-  }
-  key = warp_first(key);
-  if (thread % kWarp == 0) {
-    shared.warp_keys[thread / kWarp] = key;
-  }
-  __syncthreads();
-  if (thread < kWarp) {
-    key = warp_first(thread < kWarps ? shared.warp_keys[thread] : no_key());
-    if (thread == 0) {
-      shared.best = key;
-    }
-  }
-  __syncthreads();
+__device__ inline int product(const CodeOperands& /*operands*/, const int4& x, const int4& y, int sum) {
+  return __dp4a(x.w, y.w, __dp4a(x.z, y.z, __dp4a(x.y, y.y, __dp4a(x.x, y.x, sum))));
 }
-
-// Waits until every block has come here `times` times. What threads of a block wrote before is visible to all
-// others after: the block's barrier puts it before the release of thread 0, and the acquire of the other
-// block's thread 0 before its block's barrier.
-__device__ void grid_barrier(unsigned* counter, unsigned times) {
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    __threadfence();
-    add_release(counter);
-    while (load_acquire(counter) < times * gridDim.x) {
-    }
-    __threadfence();
-  }
-  __syncthreads();
+__device__ inline float product(const FloatOperands& /*operands*/, const int4& x, const int4& y, float sum) {
+  sum = __fmaf_rn(__int_as_float(x.x), __int_as_float(y.x), sum);
+  sum = __fmaf_rn(__int_as_float(x.y), __int_as_float(y.y), sum);
+  sum = __fmaf_rn(__int_as_float(x.z), __int_as_float(y.z), sum);
+  return __fmaf_rn(__int_as_float(x.w), __int_as_float(y.w), sum);
+}
+__device__ inline int no_sum(const CodeOperands& /*operands*/) {
+  return 0;
+}
+__device__ inline float no_sum(const FloatOperands& /*operands*/) {
+  return 0.0F;
+}
+// An upper bound of the packed rows' inner product.
+__device__ inline double most(const CodeOperands& operands, int dot, const RowNumbers& row, const RowNumbers& pick) {
+  const auto scale = static_cast<double>(operands.scale);
+  return dot * scale * scale + static_cast<double>(row.norm) * static_cast<double>(pick.residual) +
+         static_cast<double>(row.residual) *
+             (static_cast<double>(pick.norm) + static_cast<double>(pick.residual));
+}
+__device__ inline double most(const FloatOperands& /*operands*/, float dot, const RowNumbers& /*row*/,
+                              const RowNumbers& /*pick*/) {
+  return static_cast<double>(dot);  // its rounding is in the biases
 }
 
 template <class Operands>
-__global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operands operands) {
+__global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operands operands, bool share_fits) {
   auto& shared = shared_memory<PickShared>();
-  const int thread = static_cast<int>(threadIdx.x);
-  const int warp = thread / kWarp;
+  const auto thread = static_cast<int>(threadIdx.x);
   const auto blocks = static_cast<Index>(gridDim.x);
   const auto block = static_cast<Index>(blockIdx.x);
   const Index first_place = task.candidates.count * block / blocks;
-  const Index share = task.candidates.count * (block + 1) / blocks - first_place;
+  const auto share = static_cast<int>(task.candidates.count * (block + 1) / blocks - first_place);
+  const auto row_entries = static_cast<int>(entries(operands));
+  const auto* all_operands = reinterpret_cast<const int4*>(operands.rows);
+  auto* pick_operands = reinterpret_cast<int4*>(shared.operands);
+  int4* share_operands = pick_operands + row_entries;
 
   if (thread < share) {
     const Index place = first_place + thread;
@@ -170,38 +184,53 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
     shared.indices[thread] = index;
     shared.self_dots[thread] = task.state.self_dot(index);
     shared.values[thread] = value != kTaken && task.threshold.admits(value, index) ? value : kTaken;
-    shared.numbers[thread] = operands.row_numbers[operand_entry(operands, index, place)];
+    shared.numbers[thread] = operands.row_numbers[entry_of(operands, index, place)];
     shared.biases[thread] =
         operands.bound.point_bias(static_cast<double>(shared.numbers[thread].squared_norm), value);
   }
-  find_best(shared, first_place, share);
+  __syncthreads();
+  if (share_fits) {
+    for (int e = thread; e < share * row_entries; e += kThreads) {
+      const int c = e / row_entries;
+      share_operands[e] = all_operands[entry_of(operands, shared.indices[c], first_place + c) * row_entries +
+                                       e % row_entries];
+    }
+  }
 
   ScreenCounts counts;
+  bool changed = true;  // since the best of the share was found
   Index round = 0;
   LaunchEnd end = LaunchEnd::more;
+  Key pick = no_key();
   for (;; ++round) {
-    BlockBest* published = task.bests + round % 2 * blocks;
-    if (thread == 0) {
-      published[block] = {shared.best.value, shared.best.index, shared.best.place};
-    }
-    grid_barrier(task.barrier, static_cast<unsigned>(round + 1));
-    if (thread < kWarp) {
+    if (changed) {
       Key key = no_key();
-      for (Index b = thread; b < blocks; b += kWarp) {
-        // Not through the first-level cache, which may hold what lay here two rounds ago.
-        const volatile BlockBest& other = published[b];
-        const Key found{other.value, other.index, other.place};
-        key = found.before(key) ? found : key;
+      if (thread < share && shared.values[thread] != kTaken) {
+        key = {shared.values[thread], shared.indices[thread], first_place + thread};
       }
       key = warp_first(key);
-      if (thread == 0) {
-        shared.pick = key;
-        shared.survived = 0;
+      if (thread % kWarp == 0) {
+        shared.share_keys[thread / kWarp] = key;
       }
+      __syncthreads();
+    }
+    Word* side = task.board + round % 2 * blocks * kWordsOfBest;
+    const auto number = static_cast<std::uint32_t>(round + 1);
+    if (thread < kWarp) {
+      publish(side, first_of_warps(shared.share_keys), number);
+    }
+    Key key = no_key();
+    for (Index b = thread; b < blocks; b += kThreads) {
+      const Key other = read(side, b, number);
+      key = other.before(key) ? other : key;
+    }
+    key = warp_first(key);
+    if (thread % kWarp == 0) {
+      shared.board_keys[thread / kWarp] = key;
     }
     __syncthreads();
-    // Every block comes to the same decision from the same numbers.
-    const Key pick = shared.pick;
+    // Every thread of every block comes to the same decision from the same numbers.
+    pick = first_of_warps(shared.board_keys);
     if (pick.value == -kInfinity) {
       end = LaunchEnd::level_exhausted;
       break;
@@ -224,28 +253,56 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
       task.picked_places[round] = pick.place;
       task.picked_values[round] = pick.value;
     }
+    const Index pick_entry = entry_of(operands, pick.index, pick.place);
+    for (int e = thread; e < row_entries; e += kThreads) {
+      pick_operands[e] = __ldg(all_operands + pick_entry * row_entries + e);
+    }
+    const RowNumbers pick_numbers = operands.row_numbers[pick_entry];
+    const auto pick_bias =
+        static_cast<double>(operands.bound.pick_bias(static_cast<double>(pick_numbers.squared_norm)));
     // The block that holds the pick takes it out.
     const bool mine = pick.place >= first_place && pick.place < first_place + share;
-    if (mine && thread == 0) {
-      shared.values[pick.place - first_place] = kTaken;
-      task.state.values[pick.index] = kTaken;
-      // At distance 0 an earlier entry is as near as the row itself and keeps the label.
-      if (task.state.labels != nullptr && pick.value > 0.0) {
-        task.state.labels[pick.index] = static_cast<std::int32_t>(entry);
+    if (thread == 0) {
+      shared.survived = 0;
+      if (mine) {
+        shared.values[pick.place - first_place] = kTaken;
+        task.state.values[pick.index] = kTaken;
+        // At distance 0 an earlier entry is as near as the row itself and keeps the label.
+        if (task.state.labels != nullptr && pick.value > 0.0) {
+          task.state.labels[pick.index] = static_cast<std::int32_t>(entry);
+        }
       }
     }
     __syncthreads();
 
-    // A warp a candidate: which pairs cannot be skipped.
-    for (int c = warp; c < share; c += kWarps) {
-      if (shared.values[c] == kTaken) {
-        continue;  // the same for the whole warp
+    // Which pairs cannot be skipped. All lanes take part in the shuffles, whether their team has a candidate or not.
+    const int member = thread % kTeam;
+    for (int first = 0; first < share; first += kThreads / kTeam) {
+      const int c = first + thread / kTeam;
+      const bool living = c < share && shared.values[c] != kTaken;
+      auto dot = no_sum(operands);
+      if (living) {
+        if (share_fits) {
+          const int4* x = share_operands + c * row_entries;
+          for (int e = member; e < row_entries; e += kTeam) {
+            dot = product(operands, x[e], pick_operands[e], dot);
+          }
+        } else {
+          const int4* x =
+              all_operands + entry_of(operands, shared.indices[c], first_place + c) * row_entries;
+          for (int e = member; e < row_entries; e += kTeam) {
+            dot = product(operands, __ldg(x + e), pick_operands[e], dot);
+          }
+        }
       }
-      const double bound =
-          pair_bound(operands, shared.indices[c], first_place + c, shared.numbers[c], pick.index, pick.place);
-      if (thread % kWarp == 0) {
+#pragma unroll
+      for (int width = kTeam / 2; width >= 1; width /= 2) {
+        dot += __shfl_xor_sync(0xffffffffU, dot, width);
+      }
+      if (living && member == 0) {
         ++counts.screened;
-        if (bound > static_cast<double>(shared.biases[c])) {
+        if (most(operands, dot, shared.numbers[c], pick_numbers) - pick_bias >
+            static_cast<double>(shared.biases[c])) {
           shared.survivors[atomicAdd(&shared.survived, 1)] = c;
         }
       }
@@ -253,14 +310,14 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
     __syncthreads();
     const int survived = shared.survived;
 
-    // Half a warp a survivor; each stands in the list once, so that its first lane may change it.
+    // Each survivor stands in the list once, so that the first lane of its half-warp may change it.
     bool lowered = false;
     for (int s = thread / kHalfWarp; s < survived; s += kThreads / kHalfWarp) {
       const int c = shared.survivors[s];
       const Index index = shared.indices[c];
-      const std::byte* pick_row = task.candidates.row(pick.index, pick.place);
-      const double value = pair_value(task.contract, task.candidates.row(index, first_place + c),
-                                      shared.self_dots[c], pick_row, task.state.self_dot(pick.index));
+      const double value = pair_value<kPickAhead>(
+          task.contract, task.candidates.row(index, first_place + c), shared.self_dots[c],
+          task.candidates.row(pick.index, pick.place), task.state.self_dot(pick.index));
       if (thread % kHalfWarp == 0) {
         ++counts.refined;
         if (value < shared.values[c]) {
@@ -281,9 +338,7 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
         }
       }
     }
-    if (__syncthreads_or((lowered || mine) ? 1 : 0) != 0) {
-      find_best(shared, first_place, share);
-    }
+    changed = __syncthreads_or((lowered || mine) ? 1 : 0) != 0;
   }
 
   // Those left have seen every pick.
@@ -291,7 +346,7 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
     task.state.progress[shared.indices[thread]] = static_cast<std::int32_t>(task.first_entry + round);
   }
   if (block == 0 && thread == 0) {
-    *task.report = {round, shared.pick.value > 0.0 ? shared.pick.value : 0.0, end};
+    *task.report = {round, pick.value > 0.0 ? pick.value : 0.0, end};
   }
   if (counts.screened != 0) {
     atomicAdd(&task.counts->screened, counts.screened);
@@ -302,39 +357,54 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
   }
 }
 
-// Shares of at least so many candidates, so that a small level has few blocks at its barrier.
+Index most_blocks(const DeviceInfo& device) {
+  return device.multiprocessors;
+}
+
+// Shares of about kPickShare candidates, so that a small level has few blocks to wait for.
 Index pick_blocks(Index candidates, const DeviceInfo& device) {
   const Index wanted = (candidates + tuning::kPickShare - 1) / tuning::kPickShare;
   const Index needed = (candidates + kShare - 1) / kShare;
-  return std::clamp<Index>(std::max(wanted, needed), 1, most_pick_blocks(device));
+  return std::clamp<Index>(std::max(wanted, needed), 1, most_blocks(device));
 }
 
 template <class Operands>
-void launch_pick(const PickTask& task, const Operands& operands, const Device& device) {
-  check(cudaMemsetAsync(task.barrier, 0, sizeof(unsigned), device.stream()), "preparing the pick loop");
-  check(launch(pick_kernel<Operands>,
-               {pick_blocks(task.candidates.count, device.info()), kThreads, sizeof(PickShared),
-                device.stream(), true},
-               task, operands),
+void launch_pick(const PickTask& task, const Operands& operands, Index row_bytes, const Device& device) {
+  const Index blocks = pick_blocks(task.candidates.count, device.info());
+  const Index share = (task.candidates.count + blocks - 1) / blocks;
+  const auto fixed = static_cast<Index>(offsetof(PickShared, operands)) + row_bytes;
+  const bool share_fits = fixed + share * row_bytes <= static_cast<Index>(device.info().shared_bytes_per_block);
+  const auto shared_bytes = static_cast<std::size_t>(std::max<Index>(fixed + (share_fits ? share * row_bytes : 0),
+                                                                     static_cast<Index>(sizeof(PickShared))));
+  if (shared_bytes > device.info().shared_bytes_per_block) {
+    throw Error("rows of " + std::to_string(task.contract.dimension) +
+                " columns are too long for this device's shared memory");
+  }
+  check(cudaMemsetAsync(task.board, 0,
+                        static_cast<std::size_t>(2 * blocks * kWordsOfBest) * sizeof(unsigned long long),
+                        device.stream()),
+        "preparing the pick loop");
+  check(launch(pick_kernel<Operands>, {blocks, kThreads, shared_bytes, device.stream(), true}, task, operands,
+               share_fits),
         "picking");
 }
 
 }  // namespace
 
-Index most_pick_blocks(const DeviceInfo& device) {
-  return device.multiprocessors;
+Index most_candidates(const DeviceInfo& device) {
+  return most_blocks(device) * kShare;
 }
 
-Index most_candidates(const DeviceInfo& device) {
-  return most_pick_blocks(device) * kShare;
+Index pick_board_words(const DeviceInfo& device) {
+  return 2 * most_blocks(device) * kWordsOfBest;
 }
 
 void pick(const PickTask& task, const CodeOperands& operands, const Device& device) {
-  launch_pick(task, operands, device);
+  launch_pick(task, operands, operands.padded, device);
 }
 
 void pick(const PickTask& task, const FloatOperands& operands, const Device& device) {
-  launch_pick(task, operands, device);
+  launch_pick(task, operands, operands.padded * static_cast<Index>(sizeof(float)), device);
 }
 
 }  // namespace farpoint::cuda

@@ -18,12 +18,6 @@ struct PickReport {
   LaunchEnd end = LaunchEnd::more;
 };
 
-struct BlockBest {
-  double value;
-  Index index;  // row of the matrix
-  Index place;  // in the list of candidates
-};
-
 struct PickTask {
   Contract contract;
   ListedRows candidates;
@@ -38,15 +32,13 @@ struct PickTask {
   Index* picked_places = nullptr;
   double* picked_values = nullptr;
   PickReport* report = nullptr;
-  BlockBest* bests = nullptr;   // two a block
-  unsigned* barrier = nullptr;  // 0
+  unsigned long long* board = nullptr;  // pick_board_words(): where blocks tell each other their best
   ScreenCounts* counts = nullptr;
 };
 
 // The most candidates that one launch takes on the device.
 Index most_candidates(const DeviceInfo& device);
-// Blocks of a launch, so that `bests` has room.
-Index most_pick_blocks(const DeviceInfo& device);
+Index pick_board_words(const DeviceInfo& device);
 
 // One launch: rows that the threshold admits are candidates; those picked are taken, and get their label and
 // value (RowState), the others see all picks.

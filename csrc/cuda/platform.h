@@ -46,8 +46,17 @@ cudaError_t launch(void (*kernel)(Parameters...), const LaunchShape& shape, Argu
     return cudaSuccess;
   }
   if (shape.shared_bytes > std::size_t{48} * 1024) {
-    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                   static_cast<int>(shape.shared_bytes));
+    // The limit belongs to the kernel, not to the launch: always the device's, so that calls of other threads, with
+    // other sizes, find it as they need it.
+    int device = 0;
+    int most = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) {
+      error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    }
+    if (error == cudaSuccess) {
+      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    }
     if (error != cudaSuccess) {
       return error;
     }

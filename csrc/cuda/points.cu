@@ -195,8 +195,7 @@ std::pair<Rows, Index> Points::some_rows(Control& control) {
 
 void Points::fetch(const Index* indices, Index count, std::byte* to, Control& control) {
   fetched_.resize(at(count));
-  download(*device_, std::span(fetched_), indices);
-  device_->synchronise(control);
+  read(*device_, std::span(fetched_), indices, control);
   upload_->copy(to, count, [&](Index i) { return matrix_.row(fetched_[at(i)]); }, control);
   control.throw_if_stopped();
 }

@@ -51,7 +51,8 @@ __global__ void progress_kernel(const Index* rows, Index count, const std::int32
 
 std::byte* Primitives::temporary(std::size_t bytes) {
   if (static_cast<std::size_t>(temporary_.size()) < bytes) {
-    temporary_ = Buffer<std::byte>();  // before the larger one is allocated
+    check(cudaStreamSynchronize(device_->stream()), "making room");  // the old memory is used until then
+    temporary_ = Buffer<std::byte>();
     temporary_ = Buffer<std::byte>(static_cast<Index>(bytes));
   }
   return temporary_.data();
@@ -59,8 +60,7 @@ std::byte* Primitives::temporary(std::size_t bytes) {
 
 Index Primitives::read_count(Control& control) {
   Index count = 0;
-  download(*device_, std::span(&count, 1), count_.data());
-  device_->synchronise(control);
+  read(*device_, std::span(&count, 1), count_.data(), control);
   return count;
 }
 
@@ -92,6 +92,9 @@ Index Primitives::filter(const Index* listed, Index count, const RowState& state
 }
 
 void Primitives::order_by_progress(Index* rows, Index count, const std::int32_t* progress, Index picks) {
+  if (count == 0) {
+    return;
+  }
   if (rows_.size() < count) {
     rows_ = Buffer<Index>(count);
     keys_[0] = Buffer<std::int32_t>(count);
@@ -125,8 +128,7 @@ double Primitives::largest(const double* values, Index size, Control& control) {
                                device_->stream()),
         "finding the largest value");
   double found = 0;
-  download(*device_, std::span(&found, 1), static_cast<const double*>(largest_.data()));
-  device_->synchronise(control);
+  read(*device_, std::span(&found, 1), largest_.data(), control);
   return found;
 }
 

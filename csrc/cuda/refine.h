@@ -16,6 +16,8 @@
 namespace farpoint::cuda {
 
 inline constexpr int kHalfWarp = 16;
+// Loads of each row that are under way at a time.
+inline constexpr int kLoadsAhead = 8;
 
 struct SquaredDifference {
   __device__ static double term(double x, double y) {
@@ -33,10 +35,9 @@ __device__ inline unsigned half_warp_mask() {
 }
 
 // The contract's total, on every lane. All 16 lanes of the half-warp call it with the same rows.
-template <class Term, class T>
+template <class Term, class T, int kAhead>
 __device__ inline double half_warp_total(const std::byte* x_bytes, const std::byte* y_bytes,
                                          Index dimension) {
-  constexpr int kAhead = 8;
   const auto* x = reinterpret_cast<const T*>(x_bytes);
   const auto* y = reinterpret_cast<const T*>(y_bytes);
   const unsigned mask = half_warp_mask();
@@ -70,20 +71,21 @@ __device__ inline double half_warp_total(const std::byte* x_bytes, const std::by
 // x.x, on every lane of the half-warp.
 __device__ inline double self_dot(const Contract& contract, const std::byte* x) {
   return with_element_type(contract.type, [&](auto element) {
-    return half_warp_total<Product, decltype(element)>(x, x, contract.dimension);
+    return half_warp_total<Product, decltype(element), kLoadsAhead>(x, x, contract.dimension);
   });
 }
 
 // The canonical stored value, on every lane of the half-warp. The self products matter for cosine only.
+template <int kAhead = kLoadsAhead>
 __device__ inline double pair_value(const Contract& contract, const std::byte* x, double x_dot_x,
                                     const std::byte* y, double y_dot_y) {
   return with_element_type(contract.type, [&](auto element) {
     using T = decltype(element);
     if (contract.metric == Metric::cosine) {
-      return cosine_value(half_warp_total<Product, T>(x, y, contract.dimension), x_dot_x, y_dot_y,
+      return cosine_value(half_warp_total<Product, T, kAhead>(x, y, contract.dimension), x_dot_x, y_dot_y,
                           contract.type);
     }
-    return squared_value(half_warp_total<SquaredDifference, T>(x, y, contract.dimension), contract.scale,
+    return squared_value(half_warp_total<SquaredDifference, T, kAhead>(x, y, contract.dimension), contract.scale,
                          contract.type);
   });
 }

@@ -97,8 +97,7 @@ Scan scan(const Matrix& matrix, const DeviceOptions& options, Control& control) 
       visit({chunk.data(), row_bytes, nullptr}, begin, end);
     }
   }
-  download(device, std::span(&found, 1), static_cast<const Found*>(on_device.data()));
-  device.synchronise(control);
+  read(device, std::span(&found, 1), on_device.data(), control);
   return {found.first_bad == kNone ? -1 : static_cast<Index>(found.first_bad),
           found.first_zero == kNone ? -1 : static_cast<Index>(found.first_zero), from_bits(found.largest),
           from_bits(found.smallest)};

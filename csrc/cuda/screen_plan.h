@@ -6,6 +6,7 @@
 // when there are twice as many picks.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "cuda/catch_up.h"
@@ -14,12 +15,23 @@
 
 namespace farpoint::cuda {
 
+// Where a matrix of the host is put, and whether its rows are coded: what the device's memory allows.
+struct MemoryPlan {
+  Placement placement = Placement::resident;
+  bool codes = true;
+};
+// For a call with so many entries in the pick list. Throws OutOfMemory where nothing fits.
+MemoryPlan plan_memory(const Matrix& matrix, const Frame& frame, Index picks, const Device& device);
+
 // Device memory that grows and keeps what it holds.
 template <class T>
 class GrowingBuffer {
  public:
   explicit GrowingBuffer(const Device& device) : device_(&device) {}
+
   T* data() { return buffer_.data(); }
+  const T* data() const { return buffer_.data(); }
+  // Room for `size` elements, of which the first `used` are kept.
   void reserve(Index size, Index used) {
     if (size <= buffer_.size()) {
       return;
@@ -30,7 +42,8 @@ class GrowingBuffer {
                             cudaMemcpyDeviceToDevice, device_->stream()),
             "making room");
     }
-    buffer_ = std::move(larger);  // the old one is freed when the copy is done: cudaFree waits for it
+    check(cudaStreamSynchronize(device_->stream()), "making room");  // the old memory is read until then
+    buffer_ = std::move(larger);
   }
 
  private:
@@ -40,17 +53,15 @@ class GrowingBuffer {
 
 class ScreenPlan {
  public:
-  // Codes all rows if there is room for that and codes can be used at all.
-  ScreenPlan(Points& points, Control& control);
-  // Bytes of device memory that codes of all rows take.
-  static Index code_bytes(const Frame& frame, Index rows);
+  // Codes all rows if `codes` says so and the number of columns allows it.
+  ScreenPlan(Points& points, Index most_picks, bool codes, Control& control);
 
   bool uses_codes() const { return codes_ && fine_enough_; }
   // Whether the next rows should be a trial of codes, and how it went.
   bool wants_trial(Index picks) const { return codes_ && !fine_enough_ && picks >= trial_at_; }
   void begin_trial() { fine_enough_ = true; }
-  // What the screen in use did since the last call.
-  void judge(const ScreenCounts& counts, Index picks);
+  // What the screen in use did since the last call. `trial`: it has to show that it is fine enough.
+  void judge(const ScreenCounts& counts, Index picks, bool trial);
 
   // Rows that are packed at a time.
   Index chunk_rows() const { return chunk_rows_; }
@@ -61,26 +72,30 @@ class ScreenPlan {
   CodeOperands own_code_operands() const;
 
  private:
-  FloatOperands row_operands(const ListedRows& listed);
-
+  // Codes of a growing list of rows.
   struct Codes {
-    float scale;
-    Buffer<std::int8_t> codes;
-    Buffer<RowNumbers> numbers;
+    Codes(const Device& device, Index most);
+
+    void append(const Packing& packing, Rows rows, Index count, const double* self_dots, float scale,
+                const Device& device);
+
+    Index count = 0;
+    GrowingBuffer<std::int8_t> codes;
+    GrowingBuffer<RowNumbers> numbers;
+    Buffer<std::uint32_t> reaches;
   };
+
+  FloatOperands row_operands(const ListedRows& listed);
 
   Points* points_;
   const Device* device_;
-  Index code_columns_;
   Index float_columns_;
   Index chunk_rows_;
+  float scale_ = 1.0F;
   std::unique_ptr<Codes> codes_;  // of all rows
+  std::unique_ptr<Codes> pick_codes_;
   bool fine_enough_ = false;
   Index trial_at_ = 1;
-  // Of the picks.
-  Index picks_coded_ = 0;
-  GrowingBuffer<std::int8_t> pick_codes_;
-  GrowingBuffer<RowNumbers> pick_code_numbers_;
   Index picks_packed_ = 0;
   GrowingBuffer<float> packed_picks_;
   GrowingBuffer<RowNumbers> packed_pick_numbers_;

@@ -27,12 +27,12 @@ namespace farpoint::cuda {
 //     q_x.q_y <= alpha + beta,   alpha = (A - r_x R) / s^2,   beta = (B - a_max r_y) / s^2,
 // and, q_x.q_y being whole, that it is <= floor(alpha) + floor(beta). Both are computed in float64, whose
 // roundings are far below what step 8 grants, and cut to 2^28 from above, which only lets more survive. Inner
-// products are within D = 127^2 * kMostCodeColumns < 2^28; beyond -2^28, and where a bias is infinite, these
+// products are within D = 127^2 * kMostCodeColumns < 2^28; beyond -2^28 - 1, and where a bias is infinite, these
 // stand:
 //     row survives always     -2^30      with any pick: a + b <= -2^30 + 2^28 < -D
 //     row survives never       2^30      with any pick: a + b >= 2^30 - 2^29 > D
 //     pick survives always    -2^29      with any row: a + b <= 2^28 - 2^29 < -D
-//     no pick                  2^29      with an ordinary row: a + b >= 2^29 - 2^28 > D; its index is checked
+//     no pick                  2^29      with an ordinary row: a + b >= 2^29 - 2^28 - 1 > D; its index is checked
 //     too
 // No sum or difference of these and an inner product leaves 32 bits: 2^30 + 2^29 + 2^28 < 2^31.
 inline constexpr std::int32_t kRowAlways = -(1 << 30);
@@ -45,7 +45,7 @@ __device__ inline std::int32_t whole_threshold(double x, std::int32_t always) {
   if (!(x >= -kLimit)) {
     return always;
   }
-  return x > kLimit ? 1 << 28 : __double2int_rd(x);
+  return x > kLimit ? 1 << 28 : __double2int_rd(x) - 1;
 }
 
 class CodeScreen {
@@ -64,17 +64,20 @@ class CodeScreen {
     return static_cast<std::size_t>(row_stages * kRowBytes + Index{operands.stages} * kPickBytes);
   }
 
-  // `row_numbers` (shared memory): by row of the block, -1 for none; begins with the first of its tiles.
+  // For tiles first_tile .. end_tile - 1 of picks, in this order. `rows` (shared memory): the number of each row of
+  // the block, -1 for none; a barrier lies behind its writing.
   __device__ CodeScreen(const Operands& operands, std::byte* shared, const Index* rows, Index /*first_place*/,
                         Index first_tile, Index end_tile)
       : operands_(operands),
         steps_(static_cast<int>(operands.padded / kCodeStep)),
-        row_stages_(operands.resident ? steps_ : operands.stages),
         row_bytes_(reinterpret_cast<std::int8_t*>(shared)),
-        pick_bytes_(row_bytes_ + row_stages_ * kRowBytes),
+        pick_bytes_(row_bytes_ + (operands.resident ? steps_ : operands.stages) * kRowBytes),
         rows_(rows),
-        first_tile_(first_tile),
-        steps_to_load_((end_tile - first_tile) * steps_) {
+        place_(place(static_cast<int>(threadIdx.x) / 4, static_cast<int>(threadIdx.x) % 4)),
+        pick_source_(operands.picks + (first_tile * kTilePicks + threadIdx.x / 4) * operands.padded +
+                     static_cast<Index>(threadIdx.x % 4) * 16),
+        tiles_to_load_(end_tile - first_tile),
+        rows_to_load_(true) {
     for (int s = 0; s + 1 < operands_.stages; ++s) {
       load_next();
     }
@@ -83,6 +86,13 @@ class CodeScreen {
   __device__ static Index row_entry(Index row, Index /*place*/) { return row; }
   static constexpr Threshold kNever = kRowNever;
   static constexpr Threshold kNone = kNoPick;
+  // What pick_threshold and row_threshold need to know of picks: of this thread's in a tile, and of all of a tile.
+  __device__ static RowNumbers pick_numbers(const Operands& operands, Index tile) {
+    return operands.pick_numbers[tile * kTilePicks + threadIdx.x];
+  }
+  __device__ static float reach(const Operands& operands, Index tile) {
+    return __uint_as_float(operands.pick_reaches[tile]);
+  }
 
   __device__ static Threshold row_threshold(const Operands& operands, const RowNumbers& numbers, double value,
                                             float reach) {
@@ -91,16 +101,16 @@ class CodeScreen {
       return kRowNever;
     }
     return whole_threshold(
-        (static_cast<double>(bias) - static_cast<double>(numbers.residual) * static_cast<double>(reach)) /
-            square(operands.scale),
+        (static_cast<double>(bias) - static_cast<double>(numbers.residual) * static_cast<double>(reach)) *
+            operands.inverse_square,
         kRowAlways);
   }
   __device__ static Threshold pick_threshold(const Operands& operands, const RowNumbers& numbers,
                                              float norm) {
     const float bias = operands.bound.pick_bias(static_cast<double>(numbers.squared_norm));
     return whole_threshold(
-        (static_cast<double>(bias) - static_cast<double>(norm) * static_cast<double>(numbers.residual)) /
-            square(operands.scale),
+        (static_cast<double>(bias) - static_cast<double>(norm) * static_cast<double>(numbers.residual)) *
+            operands.inverse_square,
         kPickAlways);
   }
 
@@ -179,7 +189,6 @@ class CodeScreen {
 
   __device__ static int first_row() { return static_cast<int>(threadIdx.x / 128) * 64; }
   __device__ static int first_pick() { return static_cast<int>(threadIdx.x / 32 % 4) * 64; }
-  __device__ static double square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
 
   // A stage holds 64 bytes of each row, in four chunks of 16. Chunk c of row r lies at place c ^ (r / 2 % 4),
   // so that the eight rows that ldmatrix reads at a time lie in all 32 banks: rows r and r + 1 fill one line
@@ -188,33 +197,37 @@ class CodeScreen {
     return row * static_cast<int>(kCodeStep) + ((chunk ^ (row / 2 % 4)) * 16);
   }
 
-  // Starts the copies of the next step, if there is one, and ends a group in any case: await_step counts
-  // groups. It writes the stage that the step before was multiplied from; the barrier of await_step lies
-  // between.
+  // Starts the copies of the next step, if there is one, and ends a group in any case: await_step counts groups.
+  // It writes the stage that the step before was multiplied from; the barrier of await_step lies between.
+  // A thread copies chunk thread % 4 of rows thread / 4, and of those 64 below: places 64 rows apart are
+  // 64 * 64 bytes apart, for the order of chunks repeats every 8 rows.
   __device__ void load_next() {
-    if (loaded_ < steps_to_load_) {
-      const auto step = static_cast<int>(loaded_ % steps_);
-      const Index tile = first_tile_ + loaded_ / steps_;
-      const auto column = static_cast<std::ptrdiff_t>(step) * kCodeStep;
-      const int thread = static_cast<int>(threadIdx.x);
-      if (!operands_.resident || loaded_ < steps_) {
-        std::int8_t* stage = row_bytes_ + (operands_.resident ? step : load_stage_) * kRowBytes;
+    constexpr int kApart = kScreenThreads / 4;
+    if (tiles_to_load_ > 0) {
+      if (rows_to_load_) {
+        std::int8_t* stage = row_bytes_ + (operands_.resident ? load_step_ : load_stage_) * kRowBytes + place_;
 #pragma unroll
-        for (int c = thread; c < kTileRows * 4; c += kScreenThreads) {
-          const Index row = rows_[c / 4] < 0 ? 0 : rows_[c / 4];
-          copy_async(stage + place(c / 4, c % 4), operands_.rows + row * operands_.padded + column +
-                                                      static_cast<std::ptrdiff_t>(c % 4) * 16);
+        for (int i = 0; i < kTileRows / kApart; ++i) {
+          const Index row = rows_[threadIdx.x / 4 + static_cast<unsigned>(i * kApart)];
+          copy_async(stage + i * kApart * static_cast<int>(kCodeStep),
+                     operands_.rows + (row < 0 ? 0 : row) * operands_.padded + load_step_ * kCodeStep +
+                         static_cast<Index>(threadIdx.x % 4) * 16);
         }
       }
-      std::int8_t* stage = pick_bytes_ + load_stage_ * kPickBytes;
-      const std::int8_t* picks = operands_.picks + tile * kTilePicks * operands_.padded + column;
+      std::int8_t* stage = pick_bytes_ + load_stage_ * kPickBytes + place_;
+      const Index apart = operands_.padded * kApart;
 #pragma unroll
-      for (int c = thread; c < kTilePicks * 4; c += kScreenThreads) {
-        copy_async(stage + place(c / 4, c % 4),
-                   picks + (c / 4) * operands_.padded + static_cast<std::ptrdiff_t>(c % 4) * 16);
+      for (int i = 0; i < kTilePicks / kApart; ++i) {
+        copy_async(stage + i * kApart * static_cast<int>(kCodeStep), pick_source_ + i * apart);
       }
-      ++loaded_;
       load_stage_ = load_stage_ + 1 == operands_.stages ? 0 : load_stage_ + 1;
+      pick_source_ += kCodeStep;
+      if (++load_step_ == steps_) {
+        load_step_ = 0;
+        --tiles_to_load_;
+        rows_to_load_ = !operands_.resident;
+        pick_source_ += (kTilePicks - 1) * operands_.padded;  // from the end of a row to the next tile
+      }
     }
     commit_copies();
   }
@@ -267,13 +280,14 @@ class CodeScreen {
 
   const Operands& operands_;
   const int steps_;
-  const int row_stages_;
   std::int8_t* row_bytes_;
   std::int8_t* pick_bytes_;
   const Index* rows_;
-  const Index first_tile_;
-  const Index steps_to_load_;
-  Index loaded_ = 0;
+  const int place_;  // of this thread's chunk in a stage
+  const std::int8_t* pick_source_;
+  Index tiles_to_load_;
+  bool rows_to_load_;
+  int load_step_ = 0;
   int load_stage_ = 0;
   int stage_ = 0;
 };
@@ -298,6 +312,10 @@ class FloatScreen {
   __device__ static Index row_entry(Index /*row*/, Index place) { return place; }
   static constexpr Threshold kNever = std::numeric_limits<float>::infinity();
   static constexpr Threshold kNone = std::numeric_limits<float>::infinity();
+  __device__ static RowNumbers pick_numbers(const Operands& operands, Index tile) {
+    return threadIdx.x < kTilePicks ? operands.pick_numbers[tile * kTilePicks + threadIdx.x] : RowNumbers{};
+  }
+  __device__ static float reach(const Operands& /*operands*/, Index /*tile*/) { return 0.0F; }
 
   __device__ static Threshold row_threshold(const Operands& operands, const RowNumbers& numbers, double value,
                                             float /*reach*/) {

@@ -17,18 +17,18 @@ std::size_t at(Index i) {
 
 class DeviceStages final : public Stages {
  public:
-  DeviceStages(const SelectProblem& problem, Points& points, const Points* anchors, Control& control)
+  DeviceStages(const SelectProblem& problem, Points& points, const Points* anchors, const MemoryPlan& plan,
+               Control& control)
       : control_(&control),
         kept_away_(static_cast<Index>(problem.selected.size()) + problem.anchors.view.rows),
         free_rows_(points.size() - static_cast<Index>(problem.selected.size())),
-        state_(points, kept_away_ + problem.request.count, problem.request.assign, control),
+        state_(points, kept_away_ + problem.request.count, plan, problem.request.assign, control),
         capacity_(candidate_capacity(points)),
         picked_(tuning::kPicksPerLaunch),
         picked_places_(tuning::kPicksPerLaunch),
         picked_values_(tuning::kPicksPerLaunch),
         report_(1),
-        bests_(2 * most_pick_blocks(points.device().info())),
-        barrier_(1),
+        board_(pick_board_words(points.device().info())),
         sample_(std::min(points.size(), tuning::kRankSample)),
         candidate_store_(points.staged() ? capacity_ * points.frame().row_bytes() : 0) {
     if (!problem.selected.empty()) {
@@ -40,6 +40,7 @@ class DeviceStages final : public Stages {
     if (anchors != nullptr) {
       state_.picks().append_others(*anchors);
     }
+    device().synchronise(control);  // before what was copied from goes
   }
 
   void accept_first(Index first) override {
@@ -52,6 +53,7 @@ class DeviceStages final : public Stages {
       upload(device(), state_.rows().labels + first, std::span<const std::int32_t>(&entry, 1));
     }
     --free_rows_;
+    device().synchronise(*control_);  // before what was copied from goes
   }
 
   void seed() override {
@@ -69,8 +71,7 @@ class DeviceStages final : public Stages {
     const Index sample = sample_.size();
     sample_values(state_.rows().values, rows, sample, sample_.data(), device());
     std::vector<double> values(at(sample));
-    download(device(), std::span(values), static_cast<const double*>(sample_.data()));
-    device().synchronise(*control_);
+    read(device(), std::span(values), sample_.data(), *control_);
     std::erase(values, kTaken);
     double value = 0.0;
     if (!values.empty()) {
@@ -113,8 +114,7 @@ class DeviceStages final : public Stages {
     task.picked_places = picked_places_.data();
     task.picked_values = picked_values_.data();
     task.report = report_.data();
-    task.bests = bests_.data();
-    task.barrier = barrier_.data();
+    task.board = board_.data();
     task.counts = state_.counts();
     // The operands of the candidates do not change while picks are added.
     const bool codes = state_.plan().uses_codes();
@@ -144,7 +144,7 @@ class DeviceStages final : public Stages {
     if (request.minimum_value > 0.0) {
       return;
     }
-    const std::vector<double> values = download_values();
+    const std::vector<double> values = read_values();
     std::vector<Index> rows;
     for (Index i = 0; i < state_.points().size(); ++i) {
       if (static_cast<Index>(result.indices.size()) == request.count) {
@@ -168,8 +168,8 @@ class DeviceStages final : public Stages {
     state_.list(Threshold::everything());
     state_.catch_up(Threshold::everything());
     std::vector<std::int32_t> labels(at(state_.points().size()));
-    download(device(), std::span(labels), static_cast<const std::int32_t*>(state_.rows().labels));
-    result.label_values = download_values();
+    read(device(), std::span(labels), state_.rows().labels, *control_);
+    result.label_values = read_values();
     result.labels.resize(labels.size());
     for (std::size_t i = 0; i < labels.size(); ++i) {
       result.labels[i] = std::max<Index>(labels[i] - kept_away_, -1);
@@ -181,7 +181,7 @@ class DeviceStages final : public Stages {
   Index free_rows() const override { return free_rows_; }
 
   SelectStatistics& statistics() override {
-    const ScreenCounts counts = state_.download_counts();
+    const ScreenCounts counts = state_.read_counts();
     statistics_.pairs_screened = static_cast<Index>(counts.screened);
     statistics_.pairs_refined = seeded_ + static_cast<Index>(counts.refined);
     statistics_.pairs_improved = seeded_ + static_cast<Index>(counts.improved);
@@ -198,10 +198,9 @@ class DeviceStages final : public Stages {
                                         points.staged() ? points.chunk_rows() : wanted}));
   }
 
-  std::vector<double> download_values() {
+  std::vector<double> read_values() {
     std::vector<double> values(at(state_.points().size()));
-    download(device(), std::span(values), static_cast<const double*>(state_.rows().values));
-    device().synchronise(*control_);
+    read(device(), std::span(values), state_.rows().values, *control_);
     return values;
   }
 
@@ -212,9 +211,8 @@ class DeviceStages final : public Stages {
     gather_values(state_.listed(), count, state_.rows().values, gathered.data(), device());
     std::vector<Index> rows(at(count));
     std::vector<double> values(at(count));
-    download(device(), std::span(rows), state_.listed());
-    download(device(), std::span(values), static_cast<const double*>(gathered.data()));
-    device().synchronise(*control_);
+    read(device(), std::span(rows), state_.listed(), *control_);
+    read(device(), std::span(values), gathered.data(), *control_);
     std::vector<PointKey> keys;
     keys.reserve(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -234,18 +232,17 @@ class DeviceStages final : public Stages {
   // Takes over what a launch picked.
   PickReport record(const PickTask& task, const SelectRequest& request, SelectResult& result) {
     PickReport report;
-    download(device(), std::span(&report, 1), static_cast<const PickReport*>(report_.data()));
-    device().synchronise(*control_);
+    read(device(), std::span(&report, 1), report_.data(), *control_);
     const std::size_t before = result.indices.size();
     result.indices.resize(before + at(report.picked));
     result.values.resize(before + at(report.picked));
-    download(device(), std::span(result.indices).subspan(before), static_cast<const Index*>(picked_.data()));
-    download(device(), std::span(result.values).subspan(before),
-             static_cast<const double*>(picked_values_.data()));
-    state_.picks().append_listed(picked_.data(), picked_places_.data(), report.picked, task.candidates);
     free_rows_ -= report.picked;
-    control_->set_progress(static_cast<Index>(result.indices.size()), request.count, report.next_value);
-    device().synchronise(*control_);
+    state_.picks().append_listed(picked_.data(), picked_places_.data(), report.picked, task.candidates);
+    read(device(), std::span(result.indices).subspan(before), picked_.data(), *control_);
+    read(device(), std::span(result.values).subspan(before), picked_values_.data(), *control_);
+    if (report.picked > 0) {
+      control_->set_progress(static_cast<Index>(result.indices.size()), request.count, result.values.back());
+    }
     return report;
   }
 
@@ -258,8 +255,7 @@ class DeviceStages final : public Stages {
   Buffer<Index> picked_places_;
   Buffer<double> picked_values_;
   Buffer<PickReport> report_;
-  Buffer<BlockBest> bests_;
-  Buffer<unsigned> barrier_;
+  Buffer<unsigned long long> board_;
   Buffer<double> sample_;
   Buffer<std::byte> candidate_store_;
   Index seeded_ = 0;
@@ -275,16 +271,13 @@ SelectResult select(const SelectProblem& problem, Control& control) {
   check_sizes(problem.points.view.rows, picks);
   const Device device(problem.options);
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, device, control);
-  // Codes, numbers and an address a pick, and the anchors.
-  const Index pick_bytes = picks * (frame.contract().dimension + 64) +
-                           (problem.anchors.on_device ? 0 : problem.anchors.view.rows * frame.row_bytes());
-  Points points(problem.points, frame, place_matrix(problem.points, frame, pick_bytes, device), device,
-                control);
   std::unique_ptr<Points> anchors;
   if (problem.anchors.view.rows > 0) {
     anchors = std::make_unique<Points>(problem.anchors, frame, Placement::resident, device, control);
   }
-  DeviceStages stages(problem, points, anchors.get(), control);
+  const MemoryPlan plan = plan_memory(problem.points, frame, picks, device);
+  Points points(problem.points, frame, plan.placement, device, control);
+  DeviceStages stages(problem, points, anchors.get(), plan, control);
   return run_select(problem.request, stages, control);
 }
 

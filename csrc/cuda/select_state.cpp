@@ -8,18 +8,6 @@
 #include "cuda/passes.h"
 
 namespace farpoint::cuda {
-namespace {
-
-// State and lists of a row, and what ordering them takes.
-constexpr Index kBytesPerRow = 64;
-
-std::string gibibytes(Index bytes) {
-  const auto tenths = static_cast<Index>(static_cast<double>(bytes) / 0x1p30 * 10.0 + 0.999);
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GiB";
-}
-
-}  // namespace
-
 void check_sizes(Index rows, Index picks) {
   // The last tile of picks may end beyond the last of them.
   constexpr Index kMost = std::numeric_limits<std::int32_t>::max() - 1024;
@@ -28,22 +16,7 @@ void check_sizes(Index rows, Index picks) {
   }
 }
 
-Placement place_matrix(const Matrix& matrix, const Frame& frame, Index other_bytes, const Device& device) {
-  const Index rows = matrix.view.rows;
-  const Index needed = other_bytes + rows * kBytesPerRow + ScreenPlan::code_bytes(frame, rows) +
-                       4 * std::min(tuning::kStageBytes, rows * frame.row_bytes());
-  const auto free = static_cast<Index>(static_cast<double>(device.free_memory()) * tuning::kUsableMemory);
-  if (matrix.on_device || (needed + rows * frame.row_bytes() <= free && !device.stage())) {
-    return Placement::resident;
-  }
-  if (needed <= free) {
-    return Placement::staged;
-  }
-  throw OutOfMemory("the CUDA device has too little memory: this call needs " + gibibytes(needed) + ", " +
-                    gibibytes(free) + " can be used");
-}
-
-SelectState::SelectState(Points& points, Index most_picks, bool labels, Control& control)
+SelectState::SelectState(Points& points, Index most_picks, const MemoryPlan& plan, bool labels, Control& control)
     : points_(&points),
       device_(&points.device()),
       control_(&control),
@@ -51,7 +24,7 @@ SelectState::SelectState(Points& points, Index most_picks, bool labels, Control&
       progress_(points.size()),
       labels_(labels ? points.size() : 0),
       picks_(points, most_picks),
-      plan_(points, control),
+      plan_(points, most_picks, plan.codes, control),
       primitives_(*device_),
       listed_(points.size()),
       candidates_(points.size()),
@@ -65,10 +38,9 @@ RowState SelectState::rows() {
   return {values_.data(), progress_.data(), labels_.data(), points_->self_dots()};
 }
 
-ScreenCounts SelectState::download_counts() {
+ScreenCounts SelectState::read_counts() const {
   ScreenCounts counts;
-  download(*device_, std::span(&counts, 1), static_cast<const ScreenCounts*>(counts_.data()));
-  device_->synchronise(*control_);
+  read(*device_, std::span(&counts, 1), counts_.data(), *control_);
   return counts;
 }
 
@@ -108,30 +80,33 @@ void SelectState::meet(const Index* rows, Index count, const Threshold& threshol
   }
 }
 
-void SelectState::judge() {
-  const ScreenCounts now = download_counts();
-  plan_.judge(
-      {now.screened - judged_.screened, now.refined - judged_.refined, now.improved - judged_.improved},
-      picks_.size());
+void SelectState::judge(bool trial) {
+  const ScreenCounts now = read_counts();
+  plan_.judge({now.screened - judged_.screened, now.refined - judged_.refined, now.improved - judged_.improved},
+              picks_.size(), trial);
   judged_ = now;
 }
 
 void SelectState::meet_all(const Index* rows, Index count, const Threshold& threshold, Index most_tiles,
                            unsigned long long* best) {
   for (Index begin = 0; begin < count;) {
+    const bool trial = plan_.wants_trial(picks_.size());
+    if (trial) {
+      judge(false);  // what came before is not its work
+      plan_.begin_trial();
+    }
     Index chunk = count - begin;
     if (points_->staged() || !plan_.uses_codes()) {
       chunk = std::min(chunk, plan_.chunk_rows());
     }
-    const bool trial = plan_.wants_trial(picks_.size());
     if (trial) {
-      judge();  // what came before is not its work
-      plan_.begin_trial();
       chunk = std::min(chunk, tuning::kDeviceTrialRows);
     }
     meet(rows + begin, chunk, threshold, most_tiles, best);
     if (trial) {
-      judge();
+      judge(true);
+    } else {
+      device_->synchronise(*control_);  // so that the call can be stopped between chunks
     }
     begin += chunk;
   }
@@ -143,28 +118,29 @@ void SelectState::catch_up(const Threshold& threshold) {
   };
   Index candidates = filter(listed_, listed_count_, Keep::current, candidates_.data());
   Index behind = filter(listed_, listed_count_, Keep::behind, behind_.data());
-  while (behind > 0) {
-    primitives_.order_by_progress(behind_.data(), behind, progress_.data(), picks_.size());
-    meet_all(behind_.data(), behind, threshold, tuning::kTilesPerLaunch, nullptr);
+  // Rows that are left keep their order, so that it goes on rising.
+  primitives_.order_by_progress(behind_.data(), behind, progress_.data(), picks_.size());
+  for (Index tiles = tuning::kTilesPerLaunch; behind > 0; tiles = std::min(2 * tiles, tuning::kMostTilesPerLaunch)) {
+    meet_all(behind_.data(), behind, threshold, tiles, nullptr);
     candidates += filter(behind_, behind, Keep::current, candidates_.data() + candidates);
     behind = filter(behind_, behind, Keep::behind, listed_.data());
     std::swap(behind_, listed_);
   }
   std::swap(listed_, candidates_);
   listed_count_ = candidates;
-  judge();
+  judge(false);
 }
 
 void SelectState::meet_later_rows(unsigned long long* best) {
   list(Threshold::everything());
-  // A launch that looks at all pairs of a large matrix takes seconds: rows come in parts, so that the call
-  // can be stopped between them.
-  const Index part = std::max<Index>(
-      kTileRows, static_cast<Index>(tuning::kPairsPerLaunch / static_cast<double>(points_->size())));
+  // A launch that looks at all pairs of a large matrix takes seconds: rows come in parts, so that the call can be
+  // stopped between them.
+  const Index part =
+      std::max<Index>(kTileRows, static_cast<Index>(tuning::kPairsPerLaunch / static_cast<double>(points_->size())));
   for (Index begin = 0; begin < listed_count_; begin += part) {
     meet_all(listed_.data() + begin, std::min(part, listed_count_ - begin), Threshold::everything(),
              std::numeric_limits<std::int32_t>::max(), best);
-    device_->synchronise(*control_);
+    judge(false);
   }
 }
 

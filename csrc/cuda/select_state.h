@@ -10,17 +10,13 @@
 
 namespace farpoint::cuda {
 
-// Whether a matrix of the host is copied to the device or staged, when about `other_bytes` are needed for
-// other things; throws OutOfMemory where not even staging fits.
-Placement place_matrix(const Matrix& matrix, const Frame& frame, Index other_bytes, const Device& device);
-
 // Rows and entries of the pick list are numbered in 32 bits on the device; throws when there are more.
 void check_sizes(Index rows, Index picks);
 
 class SelectState {
  public:
   // Room for `most_picks` entries of the pick list. `labels`: keep the entry that gave each value.
-  SelectState(Points& points, Index most_picks, bool labels, Control& control);
+  SelectState(Points& points, Index most_picks, const MemoryPlan& plan, bool labels, Control& control);
 
   Points& points() { return *points_; }
   const Device& device() const { return *device_; }
@@ -29,7 +25,7 @@ class SelectState {
   Primitives& primitives() { return primitives_; }
   RowState rows();
   ScreenCounts* counts() { return counts_.data(); }
-  ScreenCounts download_counts();
+  ScreenCounts read_counts() const;
 
   // Rows of the level, then the candidates among them.
   const Index* listed() const { return listed_.data(); }
@@ -55,7 +51,7 @@ class SelectState {
   // Launches for all of them, in chunks.
   void meet_all(const Index* rows, Index count, const Threshold& threshold, Index most_tiles,
                 unsigned long long* best);
-  void judge();
+  void judge(bool trial);
 
   Points* points_;
   const Device* device_;

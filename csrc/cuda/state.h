@@ -44,6 +44,13 @@ struct ScreenCounts {
   unsigned long long screened = 0;  // lower bounds computed
   unsigned long long refined = 0;   // canonical distances computed
   unsigned long long improved = 0;  // those that lowered a value
+
+  FARPOINT_HOST_DEVICE ScreenCounts& operator+=(const ScreenCounts& other) {
+    screened += other.screened;
+    refined += other.refined;
+    improved += other.improved;
+    return *this;
+  }
 };
 
 }  // namespace farpoint::cuda

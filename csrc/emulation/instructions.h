@@ -91,4 +91,19 @@ inline void add_release(unsigned* address) {
   emulation::signal_progress();
 }
 
+using Word = unsigned long long;
+
+inline void store_word(Word* address, Word word) {
+  std::atomic_ref<Word>(*address).store(word, std::memory_order_relaxed);
+  emulation::signal_progress();
+}
+// Gives way to other threads: it is called in loops that wait for them.
+inline void load_words(const Word* address, Word (&words)[2],
+                       const emulation::Site& site = emulation::Site::current()) {
+  emulation::give_way("load_words", site);
+  for (int i = 0; i < 2; ++i) {
+    words[i] = std::atomic_ref<Word>(const_cast<Word&>(address[i])).load(std::memory_order_relaxed);
+  }
+}
+
 }  // namespace farpoint::cuda
