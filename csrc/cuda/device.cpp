@@ -14,14 +14,19 @@ std::string version_text(int version) {
 }
 
 // Compute capability 7.5, and kernels whose blocks wait for each other.
-bool new_enough(int device) {
+cudaError_t ask_new_enough(int device, bool& new_enough) {
   int major = 0;
   int minor = 0;
   int cooperative = 0;
-  return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-         cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess &&
-         cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device) == cudaSuccess &&
-         10 * major + minor >= 75 && cooperative != 0;
+  cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+  }
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device);
+  }
+  new_enough = 10 * major + minor >= 75 && cooperative != 0;
+  return error;
 }
 
 DeviceInfo describe(int device) {
@@ -57,7 +62,8 @@ std::string unavailable_reason() {
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count > 0) {
     for (int device = 0; device < count; ++device) {
-      if (new_enough(device)) {
+      bool new_enough = false;
+      if (ask_new_enough(device, new_enough) == cudaSuccess && new_enough) {
         return "";
       }
     }
@@ -119,7 +125,9 @@ Device::Device(const DeviceOptions& options)
   }
   check(cudaGetDevice(&previous_), "asking for the current device");
   info_ = describe(options.device);
-  if (!new_enough(options.device)) {
+  bool new_enough = false;
+  check(ask_new_enough(options.device, new_enough), "asking for a property of the device");
+  if (!new_enough) {
     throw Error("CUDA device " + std::to_string(options.device) + " (" + info_.name +
                 ", compute capability " + std::to_string(info_.major) + "." + std::to_string(info_.minor) +
                 ") is too old; 7.5 or later is needed");
