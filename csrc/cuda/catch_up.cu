@@ -9,16 +9,18 @@
 //   refine       half a warp a pair: canonical values, next to the list                  (barrier)
 //   lower        a thread a row: the best of the list's values for it                    (barrier)
 //
-// A row's value is written by one thread alone, so nothing depends on the order of blocks or of pairs: the smallest
-// value stays, and of equal ones the earliest pick. A survivor is dropped only after it was refined; a pair that was
-// screened against a value that has fallen since survives more often, never less.
+// A row's value is written by one thread alone, so nothing depends on the order of blocks or of pairs: the
+// smallest value stays, and of equal ones the earliest pick. A survivor is dropped only after it was refined;
+// a pair that was screened against a value that has fallen since survives more often, never less.
 //
-// The block stops when none of its rows reaches the threshold. Rows with much the same progress come together,
-// since the list is ordered by it; a row that is ahead of its block sees some picks again, which changes nothing.
+// The block stops when none of its rows reaches the threshold. Rows with much the same progress come
+// together, since the list is ordered by it; a row that is ahead of its block sees some picks again, which
+// changes nothing.
 //
-// Why refine inside the screen's block, and not from a list in device memory: the list could overflow, the next tiles
-// would be screened against old values, and about ten pairs a row survive in all. Why not after every tile: a tile
-// mostly has a few survivors, and a refinement takes the time of two products of 16 columns however few they are.
+// Why refine inside the screen's block, and not from a list in device memory: the list could overflow, the
+// next tiles would be screened against old values, and about ten pairs a row survive in all. Why not after
+// every tile: a tile mostly has a few survivors, and a refinement takes the time of two products of 16
+// columns however few they are.
 
 #include "cuda/catch_up.h"
 
@@ -85,7 +87,8 @@ __device__ double value_to_beat(const CatchUpTask& task, double value) {
   return min(value, best * (1.0 + 0x1p-20) + 0x1p-1040);
 }
 
-// Puts this thread's survivors into the queue; those that find no room stay in `survivors`, and the result is true.
+// Puts this thread's survivors into the queue; those that find no room stay in `survivors`, and the result is
+// true.
 template <class Screen>
 __device__ bool enqueue(CatchUpShared<Screen>& shared, Index first_pick, Index picks, bool pairs,
                         std::uint32_t (&survivors)[Screen::kWords]) {
@@ -112,7 +115,8 @@ __device__ bool enqueue(CatchUpShared<Screen>& shared, Index first_pick, Index p
   return waiting;
 }
 
-// Refines what is in the queue and lowers values; then it is empty. A barrier lies before its beginning and its end.
+// Refines what is in the queue and lowers values; then it is empty. A barrier lies before its beginning and
+// its end.
 template <class Screen>
 __device__ ScreenCounts work_off(CatchUpShared<Screen>& shared, const CatchUpTask& task, Index first_place,
                                  bool has_row) {

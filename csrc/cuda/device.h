@@ -162,8 +162,8 @@ class Device {
   mutable PinnedBuffer<std::byte> mail_;
 };
 
-// Copies a span to the device, in the order of its stream. From pageable memory it returns when the source may be
-// reused.
+// Copies a span to the device, in the order of its stream. From pageable memory it returns when the source
+// may be reused.
 template <class T>
 void upload(const Device& device, T* to, std::span<const T> from) {
   if (!from.empty()) {
@@ -172,8 +172,8 @@ void upload(const Device& device, T* to, std::span<const T> from) {
   }
 }
 
-// Copies from the device and waits for it, and for all that was in the stream before, asking `control` now and then;
-// throws Interrupted.
+// Copies from the device and waits for it, and for all that was in the stream before, asking `control` now
+// and then; throws Interrupted.
 void read_bytes(const Device& device, void* to, const void* from, std::size_t bytes, Control& control);
 template <class T>
 void read(const Device& device, std::span<T> to, const T* from, Control& control) {

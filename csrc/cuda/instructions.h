@@ -78,8 +78,9 @@ __device__ inline void await_copies() {
 #endif
 }
 
-// Words by which blocks of one launch tell each other something: stored and loaded whole, at the cache that all
-// blocks share, in no order with any other access. A word has to say by itself whether it is the one waited for.
+// Words by which blocks of one launch tell each other something: stored and loaded whole, at the cache that
+// all blocks share, in no order with any other access. A word has to say by itself whether it is the one
+// waited for.
 using Word = unsigned long long;
 
 __device__ inline void store_word(Word* address, Word word) {

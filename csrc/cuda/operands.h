@@ -18,7 +18,8 @@ struct CodeOperands {
   const RowNumbers* row_numbers = nullptr;
   const std::int8_t* picks = nullptr;
   const RowNumbers* pick_numbers = nullptr;
-  // By tile of picks: at least the norm + residual of each, as the bits of a float32 (not negative: ordered alike).
+  // By tile of picks: at least the norm + residual of each, as the bits of a float32 (not negative: ordered
+  // alike).
   const std::uint32_t* pick_reaches = nullptr;
   Index padded = 0;
   float scale = 1.0F;

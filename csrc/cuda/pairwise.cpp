@@ -25,7 +25,8 @@ void pairwise(const DistanceProblem& problem, std::span<double> values, Control&
     all_pairs(frame.contract(), rows, count, x.self_dots() != nullptr ? x.self_dots() + begin : nullptr,
               y.rows(), y.size(), y.self_dots(), out.data(), device);
     read(device,
-         values.subspan(static_cast<std::size_t>(begin * y.size()), static_cast<std::size_t>(count * y.size())),
+         values.subspan(static_cast<std::size_t>(begin * y.size()),
+                        static_cast<std::size_t>(count * y.size())),
          out.data(), control);
   }
 }

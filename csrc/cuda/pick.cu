@@ -1,18 +1,20 @@
 // All blocks are on the device at once, each with a share of the candidates. A round:
 //
 //   1. every block publishes the best of its share on the board
-//   2. every block reads the bests of all, so all agree on the pick without being told: this is the only point of a
+//   2. every block reads the bests of all, so all agree on the pick without being told: this is the only
+//   point of a
 //      round where blocks wait for each other
 //   3. every block screens its share against the pick, eight lanes a candidate, and
 //   4. refines what survives, half a warp a pair
 //
 // A candidate that falls below the threshold leaves: some row outside might beat it.
 //
-// The board. A best is a value, a row and a place: 128 bits, published as four words of 32 bits each, with the number
-// of the round in the other half. A reader polls the words until they bear its round's number, so nothing has to be
-// ordered: no fence, which would empty the first-level cache, no counter, no second trip to memory. Two sides of the
-// board alternate: a fast block publishes the next round while a slow one still reads this one; it cannot publish the
-// one after before it has read the next from all, the slow one included.
+// The board. A best is a value, a row and a place: 128 bits, published as four words of 32 bits each, with
+// the number of the round in the other half. A reader polls the words until they bear its round's number, so
+// nothing has to be ordered: no fence, which would empty the first-level cache, no counter, no second trip to
+// memory. Two sides of the board alternate: a fast block publishes the next round while a slow one still
+// reads this one; it cannot publish the one after before it has read the next from all, the slow one
+// included.
 //
 // Operands of the share stay in shared memory from one round to the next, where they fit.
 
@@ -83,7 +85,8 @@ __device__ Key first_of_warps(const Key (&keys)[kWarps]) {
   return warp_first(lane < kWarps ? keys[lane] : no_key());
 }
 
-// Words of a best, as 32-bit halves: the value's two, the row, the place. Rows and places are below 2^31 (check_sizes).
+// Words of a best, as 32-bit halves: the value's two, the row, the place. Rows and places are below 2^31
+// (check_sizes).
 __device__ inline std::uint32_t half_of(const Key& key, int which) {
   const auto bits = static_cast<unsigned long long>(__double_as_longlong(key.value));
   switch (which) {
@@ -123,7 +126,8 @@ __device__ Key read(const Word* side, Index block, std::uint32_t round) {
 }
 
 // What a screen's operands mean here: entries of 16 bytes, products of two entries, the bound of a pair
-// (core/bounds.h). All but the product itself is in float64, whose roundings are far below what the proof grants.
+// (core/bounds.h). All but the product itself is in float64, whose roundings are far below what the proof
+// grants.
 __device__ inline Index entries(const CodeOperands& operands) {
   return operands.padded / 16;
 }
@@ -153,7 +157,8 @@ __device__ inline float no_sum(const FloatOperands& /*operands*/) {
   return 0.0F;
 }
 // An upper bound of the packed rows' inner product.
-__device__ inline double most(const CodeOperands& operands, int dot, const RowNumbers& row, const RowNumbers& pick) {
+__device__ inline double most(const CodeOperands& operands, int dot, const RowNumbers& row,
+                              const RowNumbers& pick) {
   const auto scale = static_cast<double>(operands.scale);
   return dot * scale * scale + static_cast<double>(row.norm) * static_cast<double>(pick.residual) +
          static_cast<double>(row.residual) *
@@ -165,7 +170,8 @@ __device__ inline double most(const FloatOperands& /*operands*/, float dot, cons
 }
 
 template <class Operands>
-__global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operands operands, bool share_fits) {
+__global__ void __launch_bounds__(kThreads, 1)
+    pick_kernel(PickTask task, Operands operands, bool share_fits) {
   auto& shared = shared_memory<PickShared>();
   const auto thread = static_cast<int>(threadIdx.x);
   const auto blocks = static_cast<Index>(gridDim.x);
@@ -275,7 +281,8 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
     }
     __syncthreads();
 
-    // Which pairs cannot be skipped. All lanes take part in the shuffles, whether their team has a candidate or not.
+    // Which pairs cannot be skipped. All lanes take part in the shuffles, whether their team has a candidate
+    // or not.
     const int member = thread % kTeam;
     for (int first = 0; first < share; first += kThreads / kTeam) {
       const int c = first + thread / kTeam;
@@ -288,8 +295,7 @@ __global__ void __launch_bounds__(kThreads, 1) pick_kernel(PickTask task, Operan
             dot = product(operands, x[e], pick_operands[e], dot);
           }
         } else {
-          const int4* x =
-              all_operands + entry_of(operands, shared.indices[c], first_place + c) * row_entries;
+          const int4* x = all_operands + entry_of(operands, shared.indices[c], first_place + c) * row_entries;
           for (int e = member; e < row_entries; e += kTeam) {
             dot = product(operands, __ldg(x + e), pick_operands[e], dot);
           }
@@ -373,9 +379,10 @@ void launch_pick(const PickTask& task, const Operands& operands, Index row_bytes
   const Index blocks = pick_blocks(task.candidates.count, device.info());
   const Index share = (task.candidates.count + blocks - 1) / blocks;
   const auto fixed = static_cast<Index>(offsetof(PickShared, operands)) + row_bytes;
-  const bool share_fits = fixed + share * row_bytes <= static_cast<Index>(device.info().shared_bytes_per_block);
-  const auto shared_bytes = static_cast<std::size_t>(std::max<Index>(fixed + (share_fits ? share * row_bytes : 0),
-                                                                     static_cast<Index>(sizeof(PickShared))));
+  const bool share_fits =
+      fixed + share * row_bytes <= static_cast<Index>(device.info().shared_bytes_per_block);
+  const auto shared_bytes = static_cast<std::size_t>(
+      std::max<Index>(fixed + (share_fits ? share * row_bytes : 0), static_cast<Index>(sizeof(PickShared))));
   if (shared_bytes > device.info().shared_bytes_per_block) {
     throw Error("rows of " + std::to_string(task.contract.dimension) +
                 " columns are too long for this device's shared memory");

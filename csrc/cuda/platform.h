@@ -46,8 +46,8 @@ cudaError_t launch(void (*kernel)(Parameters...), const LaunchShape& shape, Argu
     return cudaSuccess;
   }
   if (shape.shared_bytes > std::size_t{48} * 1024) {
-    // The limit belongs to the kernel, not to the launch: always the device's, so that calls of other threads, with
-    // other sizes, find it as they need it.
+    // The limit belongs to the kernel, not to the launch: always the device's, so that calls of other
+    // threads, with other sizes, find it as they need it.
     int device = 0;
     int most = 0;
     cudaError_t error = cudaGetDevice(&device);

@@ -34,8 +34,9 @@ Index bytes_needed(const Matrix& matrix, const Frame& frame, Index picks, const 
   const Index rows = matrix.view.rows;
   const bool staged = plan.placement == Placement::staged;
   // Arrays that grow by half are there twice while they do.
-  Index bytes = rows * (kBytesPerRow + code_bytes) +
-                picks * (kBytesPerPick + (code_bytes + packed_bytes) * 5 / 2 + (staged ? frame.row_bytes() : 0));
+  Index bytes =
+      rows * (kBytesPerRow + code_bytes) +
+      picks * (kBytesPerPick + (code_bytes + packed_bytes) * 5 / 2 + (staged ? frame.row_bytes() : 0));
   bytes += 4 * std::min(tuning::kStageBytes, rows * packed_bytes);
   if (!staged && !matrix.on_device) {
     bytes += rows * frame.row_bytes();
@@ -61,8 +62,8 @@ MemoryPlan plan_memory(const Matrix& matrix, const Frame& frame, Index picks, co
       }
     }
   }
-  throw OutOfMemory("the CUDA device has too little memory: this call needs at least " + gibibytes(least) + ", " +
-                    gibibytes(free) + " can be used");
+  throw OutOfMemory("the CUDA device has too little memory: this call needs at least " + gibibytes(least) +
+                    ", " + gibibytes(free) + " can be used");
 }
 
 ScreenPlan::Codes::Codes(const Device& device, Index most)
@@ -72,13 +73,14 @@ ScreenPlan::Codes::Codes(const Device& device, Index most)
         "preparing codes");
 }
 
-void ScreenPlan::Codes::append(const Packing& packing, Rows rows, Index more, const double* self_dots, float scale,
-                               const Device& device) {
+void ScreenPlan::Codes::append(const Packing& packing, Rows rows, Index more, const double* self_dots,
+                               float scale, const Device& device) {
   const Index columns = padded(packing.contract.dimension, kCodeStep);
   const Index entries = round_up(count + more, kMostTilePicks);
   codes.reserve(entries * columns, count * columns);
   numbers.reserve(entries, count);
-  code_rows(packing, rows, more, self_dots, scale, {codes.data(), numbers.data(), reaches.data(), count}, device);
+  code_rows(packing, rows, more, self_dots, scale, {codes.data(), numbers.data(), reaches.data(), count},
+            device);
   count += more;
 }
 
@@ -92,8 +94,7 @@ ScreenPlan::ScreenPlan(Points& points, Index most_picks, bool codes, Control& co
       packed_row_numbers_(*device_) {
   const Index row_bytes = float_columns_ * static_cast<Index>(sizeof(float));
   const Index wanted = (device_->eager() ? Index{1} << 16 : tuning::kStageBytes) / row_bytes;
-  chunk_rows_ =
-      std::min(round_up(std::max<Index>(wanted, 1), kTileRows), round_up(points.size(), kTileRows));
+  chunk_rows_ = std::min(round_up(std::max<Index>(wanted, 1), kTileRows), round_up(points.size(), kTileRows));
   if (points.staged()) {
     chunk_rows_ = std::min(chunk_rows_, points.chunk_rows());
   }
@@ -104,7 +105,8 @@ ScreenPlan::ScreenPlan(Points& points, Index most_picks, bool codes, Control& co
   codes_ = std::make_unique<Codes>(*device_, points.size());
   pick_codes_ = std::make_unique<Codes>(*device_, most_picks);
   const Packing packing = points.frame().packing();
-  codes_->codes.reserve(round_up(points.size(), kMostTilePicks) * padded(packing.contract.dimension, kCodeStep), 0);
+  codes_->codes.reserve(
+      round_up(points.size(), kMostTilePicks) * padded(packing.contract.dimension, kCodeStep), 0);
   codes_->numbers.reserve(round_up(points.size(), kMostTilePicks), 0);
   points.for_each_chunk(control, [&](Rows chunk, Index begin, Index end) {
     codes_->append(packing, chunk, end - begin,
@@ -143,8 +145,9 @@ CodeOperands ScreenPlan::own_code_operands() const {
 CodeOperands ScreenPlan::code_operands(const PickList& picks) {
   const PickState state = picks.state();
   const Index coded = pick_codes_->count;
-  pick_codes_->append(points_->frame().packing(), {nullptr, 0, state.rows.pointers + coded}, picks.size() - coded,
-                      state.self_dots != nullptr ? state.self_dots + coded : nullptr, scale_, *device_);
+  pick_codes_->append(points_->frame().packing(), {nullptr, 0, state.rows.pointers + coded},
+                      picks.size() - coded, state.self_dots != nullptr ? state.self_dots + coded : nullptr,
+                      scale_, *device_);
   CodeOperands operands = own_code_operands();
   operands.picks = pick_codes_->codes.data();
   operands.pick_numbers = pick_codes_->numbers.data();

@@ -27,13 +27,13 @@ namespace farpoint::cuda {
 //     q_x.q_y <= alpha + beta,   alpha = (A - r_x R) / s^2,   beta = (B - a_max r_y) / s^2,
 // and, q_x.q_y being whole, that it is <= floor(alpha) + floor(beta). Both are computed in float64, whose
 // roundings are far below what step 8 grants, and cut to 2^28 from above, which only lets more survive. Inner
-// products are within D = 127^2 * kMostCodeColumns < 2^28; beyond -2^28 - 1, and where a bias is infinite, these
-// stand:
+// products are within D = 127^2 * kMostCodeColumns < 2^28; beyond -2^28 - 1, and where a bias is infinite,
+// these stand:
 //     row survives always     -2^30      with any pick: a + b <= -2^30 + 2^28 < -D
 //     row survives never       2^30      with any pick: a + b >= 2^30 - 2^29 > D
 //     pick survives always    -2^29      with any row: a + b <= 2^28 - 2^29 < -D
-//     no pick                  2^29      with an ordinary row: a + b >= 2^29 - 2^28 - 1 > D; its index is checked
-//     too
+//     no pick                  2^29      with an ordinary row: a + b >= 2^29 - 2^28 - 1 > D; its index is
+//     checked too
 // No sum or difference of these and an inner product leaves 32 bits: 2^30 + 2^29 + 2^28 < 2^31.
 inline constexpr std::int32_t kRowAlways = -(1 << 30);
 inline constexpr std::int32_t kRowNever = 1 << 30;
@@ -64,8 +64,8 @@ class CodeScreen {
     return static_cast<std::size_t>(row_stages * kRowBytes + Index{operands.stages} * kPickBytes);
   }
 
-  // For tiles first_tile .. end_tile - 1 of picks, in this order. `rows` (shared memory): the number of each row of
-  // the block, -1 for none; a barrier lies behind its writing.
+  // For tiles first_tile .. end_tile - 1 of picks, in this order. `rows` (shared memory): the number of each
+  // row of the block, -1 for none; a barrier lies behind its writing.
   __device__ CodeScreen(const Operands& operands, std::byte* shared, const Index* rows, Index /*first_place*/,
                         Index first_tile, Index end_tile)
       : operands_(operands),
@@ -86,7 +86,8 @@ class CodeScreen {
   __device__ static Index row_entry(Index row, Index /*place*/) { return row; }
   static constexpr Threshold kNever = kRowNever;
   static constexpr Threshold kNone = kNoPick;
-  // What pick_threshold and row_threshold need to know of picks: of this thread's in a tile, and of all of a tile.
+  // What pick_threshold and row_threshold need to know of picks: of this thread's in a tile, and of all of a
+  // tile.
   __device__ static RowNumbers pick_numbers(const Operands& operands, Index tile) {
     return operands.pick_numbers[tile * kTilePicks + threadIdx.x];
   }
@@ -197,15 +198,16 @@ class CodeScreen {
     return row * static_cast<int>(kCodeStep) + ((chunk ^ (row / 2 % 4)) * 16);
   }
 
-  // Starts the copies of the next step, if there is one, and ends a group in any case: await_step counts groups.
-  // It writes the stage that the step before was multiplied from; the barrier of await_step lies between.
-  // A thread copies chunk thread % 4 of rows thread / 4, and of those 64 below: places 64 rows apart are
-  // 64 * 64 bytes apart, for the order of chunks repeats every 8 rows.
+  // Starts the copies of the next step, if there is one, and ends a group in any case: await_step counts
+  // groups. It writes the stage that the step before was multiplied from; the barrier of await_step lies
+  // between. A thread copies chunk thread % 4 of rows thread / 4, and of those 64 below: places 64 rows apart
+  // are 64 * 64 bytes apart, for the order of chunks repeats every 8 rows.
   __device__ void load_next() {
     constexpr int kApart = kScreenThreads / 4;
     if (tiles_to_load_ > 0) {
       if (rows_to_load_) {
-        std::int8_t* stage = row_bytes_ + (operands_.resident ? load_step_ : load_stage_) * kRowBytes + place_;
+        std::int8_t* stage =
+            row_bytes_ + (operands_.resident ? load_step_ : load_stage_) * kRowBytes + place_;
 #pragma unroll
         for (int i = 0; i < kTileRows / kApart; ++i) {
           const Index row = rows_[threadIdx.x / 4 + static_cast<unsigned>(i * kApart)];

@@ -16,7 +16,8 @@ void check_sizes(Index rows, Index picks) {
   }
 }
 
-SelectState::SelectState(Points& points, Index most_picks, const MemoryPlan& plan, bool labels, Control& control)
+SelectState::SelectState(Points& points, Index most_picks, const MemoryPlan& plan, bool labels,
+                         Control& control)
     : points_(&points),
       device_(&points.device()),
       control_(&control),
@@ -82,8 +83,9 @@ void SelectState::meet(const Index* rows, Index count, const Threshold& threshol
 
 void SelectState::judge(bool trial) {
   const ScreenCounts now = read_counts();
-  plan_.judge({now.screened - judged_.screened, now.refined - judged_.refined, now.improved - judged_.improved},
-              picks_.size(), trial);
+  plan_.judge(
+      {now.screened - judged_.screened, now.refined - judged_.refined, now.improved - judged_.improved},
+      picks_.size(), trial);
   judged_ = now;
 }
 
@@ -120,7 +122,8 @@ void SelectState::catch_up(const Threshold& threshold) {
   Index behind = filter(listed_, listed_count_, Keep::behind, behind_.data());
   // Rows that are left keep their order, so that it goes on rising.
   primitives_.order_by_progress(behind_.data(), behind, progress_.data(), picks_.size());
-  for (Index tiles = tuning::kTilesPerLaunch; behind > 0; tiles = std::min(2 * tiles, tuning::kMostTilesPerLaunch)) {
+  for (Index tiles = tuning::kTilesPerLaunch; behind > 0;
+       tiles = std::min(2 * tiles, tuning::kMostTilesPerLaunch)) {
     meet_all(behind_.data(), behind, threshold, tiles, nullptr);
     candidates += filter(behind_, behind, Keep::current, candidates_.data() + candidates);
     behind = filter(behind_, behind, Keep::behind, listed_.data());
@@ -133,10 +136,10 @@ void SelectState::catch_up(const Threshold& threshold) {
 
 void SelectState::meet_later_rows(unsigned long long* best) {
   list(Threshold::everything());
-  // A launch that looks at all pairs of a large matrix takes seconds: rows come in parts, so that the call can be
-  // stopped between them.
-  const Index part =
-      std::max<Index>(kTileRows, static_cast<Index>(tuning::kPairsPerLaunch / static_cast<double>(points_->size())));
+  // A launch that looks at all pairs of a large matrix takes seconds: rows come in parts, so that the call
+  // can be stopped between them.
+  const Index part = std::max<Index>(
+      kTileRows, static_cast<Index>(tuning::kPairsPerLaunch / static_cast<double>(points_->size())));
   for (Index begin = 0; begin < listed_count_; begin += part) {
     meet_all(listed_.data() + begin, std::min(part, listed_count_ - begin), Threshold::everything(),
              std::numeric_limits<std::int32_t>::max(), best);

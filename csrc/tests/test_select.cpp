@@ -96,7 +96,7 @@ TEST_CASE("nearest rows, closest pair and all pairs") {
   for (float& x : m.elements) {
     x = static_cast<float>(random() % 25);  // ties everywhere
   }
-  ClosestPair expected;
+  farpoint::ClosestPair expected;
   for (Index i = 0; i < m.rows; ++i) {
     for (Index j = i + 1; j < m.rows; ++j) {
       if (plain::value(m, i, j) < expected.value) {
@@ -113,7 +113,7 @@ TEST_CASE("nearest rows, closest pair and all pairs") {
       problem.threads = threads;
       problem.level = level;
       Control control;
-      const ClosestPair pair = closest_pair(problem, control);
+      const farpoint::ClosestPair pair = closest_pair(problem, control);
       CHECK(pair.value == expected.value);
       CHECK(pair.i == expected.i);
       CHECK(pair.j == expected.j);
