@@ -31,12 +31,11 @@ T change_atomically(T* address, const char* operation, const Site& site, Change 
 }  // namespace farpoint::emulation
 
 // NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
-// The emulation reorders nothing.
 inline void __threadfence() {
-  std::atomic_signal_fence(std::memory_order_seq_cst);
+  farpoint::emulation::fence();
 }
 inline void __threadfence_block() {
-  std::atomic_signal_fence(std::memory_order_seq_cst);
+  farpoint::emulation::fence();
 }
 // NOLINTEND(bugprone-reserved-identifier)
 

@@ -7,20 +7,7 @@
 
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FARPOINT_ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FARPOINT_ADDRESS_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define FARPOINT_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FARPOINT_THREAD_SANITIZER 1
-#endif
-#endif
+#include "emulation/sanitizers.h"
 
 #if !(defined(__x86_64__) && defined(__ELF__)) || defined(FARPOINT_EMULATION_UCONTEXT)
 #define FARPOINT_FIBERS_BY_UCONTEXT 1
@@ -44,8 +31,7 @@ class Context {
   void adopt_current_stack();
 
   // Goes on where `to` was left; returns when somebody switches back to this.
-#if defined(FARPOINT_FIBERS_BY_UCONTEXT) || defined(FARPOINT_ADDRESS_SANITIZER) || \
-    defined(FARPOINT_THREAD_SANITIZER)
+#if defined(FARPOINT_FIBERS_BY_UCONTEXT) || defined(FARPOINT_ADDRESS_SANITIZER) || defined(FARPOINT_RACES)
   void switch_to(Context& to);
 #else
   void switch_to(Context& to) { farpoint_switch_stack(&stack_pointer_, to.stack_pointer_); }

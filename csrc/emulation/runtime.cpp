@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "emulation/fiber.h"
+#include "emulation/sanitizers.h"
 #include "emulation/settings.h"
 #include "emulation/threads.h"
 
@@ -78,6 +78,7 @@ namespace farpoint::emulation {
 namespace {
 
 struct Allocation {
+  void* memory = nullptr;
   std::size_t bytes = 0;
   bool on_device = false;
   int device = 0;
@@ -121,8 +122,11 @@ cudaError_t begin_call() {
   if (settings().devices == 0) {
     return cudaErrorNoDevice;
   }
-  if (all.calls_until_failure >= 0 && all.calls_until_failure-- == 0) {
-    return static_cast<cudaError_t>(all.failure);
+  if (all.calls_until_failure >= 0) {
+    --all.calls_until_failure;
+    if (all.calls_until_failure < 0) {
+      return static_cast<cudaError_t>(all.failure);
+    }
   }
   return cudaSuccess;
 }
@@ -147,12 +151,12 @@ class CopyAccess {
                         ? allocation
                         : nullptr) {
     if (allocation_ != nullptr) {
-      open_range(reinterpret_cast<const void*>(allocation_->first), allocation_->second.bytes);
+      open_range(allocation_->second.memory, allocation_->second.bytes);
     }
   }
   ~CopyAccess() {
     if (allocation_ != nullptr) {
-      close_range(reinterpret_cast<const void*>(allocation_->first), allocation_->second.bytes);
+      close_range(allocation_->second.memory, allocation_->second.bytes);
     }
   }
   CopyAccess(const CopyAccess&) = delete;
@@ -220,7 +224,7 @@ cudaError_t copy_rows(void* to, std::size_t to_pitch, const void* from, std::siz
                       std::size_t width, std::size_t height, cudaMemcpyKind kind, cudaStream_t handle,
                       bool wait) {
   Runtime& all = runtime();
-  const std::lock_guard lock(all.mutex);
+  const std::scoped_lock lock(all.mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return error;
   }
@@ -301,7 +305,7 @@ cudaError_t copy_rows(void* to, std::size_t to_pitch, const void* from, std::siz
 }
 
 cudaError_t set_bytes(void* address, int value, std::size_t bytes, cudaStream_t handle) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return error;
   }
@@ -323,7 +327,7 @@ cudaError_t set_bytes(void* address, int value, std::size_t bytes, cudaStream_t 
 
 cudaError_t allocate(void** address, std::size_t bytes, bool on_device) {
   Runtime& all = runtime();
-  const std::lock_guard lock(all.mutex);
+  const std::scoped_lock lock(all.mutex);
   *address = nullptr;
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return error;
@@ -339,7 +343,7 @@ cudaError_t allocate(void** address, std::size_t bytes, bool on_device) {
     return cudaErrorMemoryAllocation;
   }
   std::memset(memory, kGarbage, bytes);
-  all.allocations[reinterpret_cast<std::uintptr_t>(memory)] = {bytes, on_device, current_device};
+  all.allocations[reinterpret_cast<std::uintptr_t>(memory)] = {memory, bytes, on_device, current_device};
   all.device_bytes += on_device ? bytes : 0;
   if (on_device && all.accesses == 0) {
     close_range(memory, bytes);
@@ -350,7 +354,7 @@ cudaError_t allocate(void** address, std::size_t bytes, bool on_device) {
 
 cudaError_t release(void* address, bool on_device) {
   Runtime& all = runtime();
-  const std::lock_guard lock(all.mutex);
+  const std::scoped_lock lock(all.mutex);
   if (address == nullptr) {
     return cudaSuccess;
   }
@@ -454,47 +458,47 @@ Settings& settings() {
 }
 
 void fail_call(std::int64_t calls, int error) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   runtime().calls_until_failure = calls;
   runtime().failure = error;
 }
 
 std::size_t live_allocations() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   return runtime().allocations.size();
 }
 std::size_t device_bytes() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   return runtime().device_bytes;
 }
 std::size_t live_streams() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   return runtime().streams.size();
 }
 std::size_t live_events() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   return runtime().events.size();
 }
 std::int64_t launches() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   return runtime().launches;
 }
 
 #if defined(FARPOINT_ADDRESS_SANITIZER)
 DeviceAccess::DeviceAccess() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (runtime().accesses++ == 0) {
     for (const auto& [address, allocation] : runtime().allocations) {
-      open_range(reinterpret_cast<const void*>(address), allocation.bytes);
+      open_range(allocation.memory, allocation.bytes);
     }
   }
 }
 DeviceAccess::~DeviceAccess() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (--runtime().accesses == 0) {
     for (const auto& [address, allocation] : runtime().allocations) {
       if (allocation.on_device) {
-        close_range(reinterpret_cast<const void*>(address), allocation.bytes);
+        close_range(allocation.memory, allocation.bytes);
       }
     }
   }
@@ -505,14 +509,14 @@ DeviceAccess::~DeviceAccess() = default;
 #endif
 
 bool device_may_have(const void* address) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   return address == nullptr || find_allocation(address) != nullptr;
 }
 
 cudaError_t launch(const Launch& launch, cudaStream_t handle) {
   const Settings& device = settings();
   {
-    const std::lock_guard lock(runtime().mutex);
+    const std::scoped_lock lock(runtime().mutex);
     if (const cudaError_t error = begin_call(); error != cudaSuccess) {
       return answer(error);
     }
@@ -539,7 +543,7 @@ cudaError_t launch(const Launch& launch, cudaStream_t handle) {
 }
 
 cudaError_t set_attribute(const void* function, cudaFuncAttribute attribute, int value) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -554,7 +558,7 @@ cudaError_t set_attribute(const void* function, cudaFuncAttribute attribute, int
 }
 
 cudaError_t occupancy(int* blocks, int threads, std::size_t shared_bytes) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -598,7 +602,7 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   *count = 0;
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
@@ -607,12 +611,12 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   *device = current_device;
   return answer(begin_call());
 }
 cudaError_t cudaSetDevice(int device) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -624,7 +628,7 @@ cudaError_t cudaSetDevice(int device) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   *properties = {};
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
@@ -710,7 +714,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaDeviceSynchronize() {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -737,7 +741,7 @@ cudaError_t cudaFreeHost(void* address) {
   return answer(farpoint::emulation::release(address, false));
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -746,7 +750,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   return cudaSuccess;
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, nullptr};
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
@@ -790,7 +794,7 @@ cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStr
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   *stream = nullptr;
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
@@ -806,7 +810,7 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 }
 // Forgets what nobody waited for.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (runtime().streams.erase(stream) == 0) {
     return answer(cudaErrorInvalidResourceHandle);
   }
@@ -814,7 +818,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -826,7 +830,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -842,7 +846,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned /*flags*/) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -855,7 +859,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   *event = nullptr;
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
@@ -870,7 +874,7 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
   return cudaEventCreateWithFlags(event, cudaEventDefault);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (runtime().events.erase(event) == 0) {
     return answer(cudaErrorInvalidResourceHandle);
   }
@@ -878,7 +882,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -893,7 +897,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -908,7 +912,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
@@ -920,7 +924,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  const std::lock_guard lock(runtime().mutex);
+  const std::scoped_lock lock(runtime().mutex);
   if (!runtime().events.contains(start) || !runtime().events.contains(end) || !start->timed || !end->timed ||
       !start->recorded || !end->recorded) {
     return answer(cudaErrorInvalidResourceHandle);

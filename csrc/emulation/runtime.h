@@ -190,7 +190,7 @@ namespace farpoint::emulation {
 struct Launch;
 
 // Checks a launch as CUDA does, and runs it.
-cudaError_t launch(const Launch& launch, cudaStream_t stream);
+cudaError_t launch(const Launch& launch, cudaStream_t handle);
 cudaError_t set_attribute(const void* function, cudaFuncAttribute attribute, int value);
 cudaError_t occupancy(int* blocks, int threads, std::size_t shared_bytes);
 
@@ -199,7 +199,7 @@ cudaError_t occupancy(int* blocks, int threads, std::size_t shared_bytes);
 class DeviceAccess {
  public:
   DeviceAccess();
-  ~DeviceAccess();
+  ~DeviceAccess();  // NOLINT(performance-trivially-destructible): with AddressSanitizer it is not
   DeviceAccess(const DeviceAccess&) = delete;
   DeviceAccess& operator=(const DeviceAccess&) = delete;
 };

@@ -20,7 +20,7 @@ struct Settings {
   int blocks_per_multiprocessor = 1;
   std::size_t memory = std::size_t{1} << 30;           // of the device: cudaMalloc fails beyond
   std::size_t shared_bytes = std::size_t{200} * 1024;  // a block's, at most
-  // Rounds over all blocks in which threads only asked load_acquire again and nobody signalled: then the
+  // Rounds over all blocks in which threads only asked load_words again and nobody signalled: then the
   // program is ended.
   std::int64_t spin_limit = 1'000'000;
   // What cudaGetDeviceCount and the rest answer, as without a driver (cudaError_t).

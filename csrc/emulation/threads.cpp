@@ -15,13 +15,24 @@
 #include "emulation/fiber.h"
 #include "emulation/settings.h"
 
+#if defined(FARPOINT_INSTRUMENTED_FOR_RACES)
+#error "compile this file with -fno-sanitize=thread -DFARPOINT_RACES"
+#endif
+#if defined(FARPOINT_RACES)
+#include <sanitizer/tsan_interface.h>
+extern "C" {
+void __tsan_read16(void* address);
+void __tsan_write16(void* address);
+}
+#endif
+
 namespace farpoint::emulation {
 
 constinit thread_local const ThreadView* current_thread = nullptr;
 
 namespace {
 
-#if defined(FARPOINT_ADDRESS_SANITIZER) || defined(FARPOINT_THREAD_SANITIZER)
+#if defined(FARPOINT_ADDRESS_SANITIZER) || defined(FARPOINT_RACES)
 constexpr std::size_t kStackBytes = std::size_t{256} * 1024;  // instrumented frames are large
 #else
 constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
@@ -29,6 +40,25 @@ constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
 constexpr unsigned char kGarbage = 0xA5;
 constexpr std::size_t kSharedAlignment = 128;
 constexpr int kFutileAttempts = 1000;
+constexpr unsigned kAllLanes = 0xffffffffU;
+
+// Orders memory: who takes sees what was written before by all who gave. What ThreadSanitizer is told;
+// without it nothing has to be done.
+class MemoryOrder {
+ public:
+#if defined(FARPOINT_RACES)
+  static constexpr bool kTracked = true;
+  void give() { __tsan_release(&place_); }
+  void take() { __tsan_acquire(&place_); }
+
+ private:
+  char place_ = 0;
+#else
+  static constexpr bool kTracked = false;
+  void give() {}
+  void take() {}
+#endif
+};
 
 struct Block;
 struct Warp;
@@ -36,6 +66,16 @@ struct Warp;
 struct Copy {
   void* to;
   const void* from;
+
+  // Tells the sanitizers that the ends are accessed.
+  void note() const {
+#if defined(FARPOINT_RACES)
+    __tsan_read16(const_cast<void*>(from));
+    __tsan_write16(to);
+#endif
+    std::array<unsigned char, 16> bytes{};
+    std::memcpy(bytes.data(), from, bytes.size());
+  }
 };
 
 struct Thread : ThreadView {
@@ -49,6 +89,8 @@ struct Thread : ThreadView {
   // Why it gave way last.
   const char* operation = "";
   Site site;
+  MemoryOrder given;   // by this thread
+  MemoryOrder joined;  // by lanes that it was the last to meet
   std::vector<Copy> copies;
   std::vector<std::size_t> group_ends;  // in copies
 };
@@ -87,8 +129,13 @@ struct Block {
   int result = 0;         // of the barrier before
   const char* operation = "";
   Site site;
-  unsigned ready_warps = 0;           // with lanes that are ready
-  unsigned yielded_warps = 0;         // with lanes that yielded
+  unsigned ready_warps = 0;    // with lanes that are ready
+  unsigned yielded_warps = 0;  // with lanes that yielded
+  unsigned barriers = 0;       // so far
+  std::array<MemoryOrder, 2>
+      at_barrier;  // of even and odd number: the next may have begun when one still leaves
+  MemoryOrder at_start;
+  MemoryOrder at_return;
   std::array<Warp, kWarpSize> warps;  // at most 1024 threads
   std::unique_ptr<unsigned char, SharedDelete> shared;
   std::size_t shared_bytes = 0;
@@ -146,6 +193,12 @@ std::string describe_mask(unsigned mask) {
                    describe(meeting.operation, meeting.site));
 }
 
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_read_lane(unsigned lane, const char* operation,
+                                                              const Site& site) {
+  fail("or another lane of its warp reads lane " + std::to_string(lane) + ", which is not in the mask, in " +
+       describe(operation, site));
+}
+
 // One for each operating-system thread that launches. Its fibers never leave it.
 class Scheduler {
  public:
@@ -154,7 +207,7 @@ class Scheduler {
   void run(const Launch& launch);
   int meet_block(bool flag, const char* operation, const Site& site);
   void* const* meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site);
-  void release_lanes(unsigned mask);
+  static void release_lanes(unsigned mask);
   void give_way(const char* operation, const Site& site);
   void signal_progress() { futile_turns_ = 0; }
   const Launch& launch() const { return *launch_; }
@@ -219,6 +272,9 @@ std::int64_t Scheduler::random_step(std::int64_t count) {
 }
 
 inline unsigned Scheduler::pick(unsigned mask) {
+  if (mask == 0) {
+    __builtin_unreachable();
+  }
   if (order_ == Order::rising) {
     return static_cast<unsigned>(std::countr_zero(mask));
   }
@@ -232,16 +288,17 @@ unsigned Scheduler::pick_any(unsigned mask) {
 }
 
 void Scheduler::thread_main(void* argument) {
-  Thread& me = *static_cast<Thread*>(argument);
+  const Thread& me = *static_cast<const Thread*>(argument);
   while (true) {
+    me.in->at_start.take();
     const Launch& launch = active->launch();
     launch.run_thread(launch.kernel);
     active->thread_returns();
-    static_cast<void>(me);
   }
 }
 
 void Scheduler::start_block(Block& block) {
+  block.at_return.take();
   const std::int64_t blocks = launch_->blocks;
   block.index = static_cast<unsigned>((first_block_ + started_ * block_step_) % blocks);
   ++started_;
@@ -278,6 +335,7 @@ void Scheduler::start_block(Block& block) {
     t.copies.clear();
     t.group_ends.clear();
   }
+  block.at_start.give();
 }
 
 void Scheduler::run(const Launch& launch) {
@@ -325,6 +383,9 @@ void Scheduler::run(const Launch& launch) {
   if (Thread* const first = next()) {
     current_thread = first;
     host_.switch_to(first->fiber);
+  }
+  for (std::size_t s = 0; s < slots_; ++s) {
+    blocks_[s]->at_return.take();
   }
   active = nullptr;
   launch_ = nullptr;
@@ -410,6 +471,7 @@ void Scheduler::thread_returns() {
   }
   warp.live &= ~(1U << me.lane);
   ++block.returned;
+  block.at_return.give();
   futile_turns_ = 0;
   Thread* const to = next();
   if (to == &me) {  // in the next block
@@ -420,7 +482,7 @@ void Scheduler::thread_returns() {
 }
 
 int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
-  Thread& me = self();
+  const Thread& me = self();
   Block& block = *me.in;
   if (block.arrived == 0) {
     block.operation = operation;
@@ -431,10 +493,15 @@ int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
     fail_to_meet_block(block, operation, site);
   }
   block.flags += flag ? 1 : 0;
+  MemoryOrder& order = block.at_barrier[block.barriers % 2];
+  order.give();
   if (++block.arrived < block.size) {
     wait();
+    order.take();
     return block.result;
   }
+  order.take();
+  ++block.barriers;
   block.arrived = 0;
   block.result = block.flags;
   for (unsigned w = 0; w * kWarpSize < block.size; ++w) {
@@ -448,8 +515,9 @@ int Scheduler::meet_block(bool flag, const char* operation, const Site& site) {
   return block.result;
 }
 
-void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site) {
-  Thread& me = self();
+inline void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operation,
+                                          const Site& site) {
+  const Thread& me = self();
   Warp& warp = *me.warp;
   const unsigned bit = 1U << me.lane;
   if ((mask & bit) == 0 || (mask & ~warp.live) != 0) {
@@ -481,7 +549,7 @@ void* const* Scheduler::meet_lanes(unsigned mask, void* mine, const char* operat
   return warp.brought.data();
 }
 
-void Scheduler::release_lanes(unsigned mask) {
+inline void Scheduler::release_lanes(unsigned mask) {
   const Thread& me = self();
   me.warp->ready |= mask & ~(1U << me.lane);
   if (me.warp->ready != 0) {
@@ -560,12 +628,157 @@ void run(const Launch& launch) {
 int meet_block(bool flag, const char* operation, const Site& site) {
   return active->meet_block(flag, operation, site);
 }
-void* const* meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site) {
-  return active->meet_lanes(mask, mine, operation, site);
+// The lanes of `mask` meet, each with something of its own (`mine`); the last to come calls work(lane), where
+// lane(l) is what lane l came with.
+namespace {
+template <class Lane, class Work>
+void meet(unsigned mask, Lane& mine, const char* operation, const Site& site, Work work) {
+  if (void* const* const lanes = active->meet_lanes(mask, &mine, operation, site)) {
+    work([lanes](unsigned l) -> Lane& { return *static_cast<Lane*>(lanes[l]); });
+    Scheduler::release_lanes(mask);
+  }
 }
-void release_lanes(unsigned mask) {
-  active->release_lanes(mask);
+
+template <class F>
+void for_each_lane(unsigned mask, F&& use) {
+  for (; mask != 0; mask &= mask - 1) {
+    use(static_cast<unsigned>(std::countr_zero(mask)));
+  }
 }
+}  // namespace
+
+void meet_lanes(unsigned mask, bool memory, const char* operation, const Site& site) {
+  struct Lane {
+    Thread* thread;
+    Thread* last;
+  };
+  memory = memory && MemoryOrder::kTracked;
+  Thread& me = self();
+  Lane mine{&me, &me};
+  if (memory) {
+    me.given.give();
+  }
+  meet(mask, mine, operation, site, [&](auto lane) {
+    if (memory) {
+      for_each_lane(mask, [&](unsigned l) {
+        lane(l).thread->given.take();
+        lane(l).last = &me;
+      });
+      me.joined.give();
+    }
+  });
+  if (memory) {
+    mine.last->joined.take();
+  }
+}
+
+std::uint64_t shuffle(unsigned mask, std::uint64_t word, unsigned source, const char* operation,
+                      const Site& site) {
+  struct Lane {
+    std::uint64_t word;
+    std::uint64_t result;
+    unsigned source;
+  };
+  Lane mine{word, word, source};
+  meet(mask, mine, operation, site, [&](auto lane) {
+    for_each_lane(mask, [&](unsigned l) {
+      const unsigned from = lane(l).source;
+      if ((mask >> from & 1U) == 0) {
+        fail_to_read_lane(from, operation, site);
+      }
+      lane(l).result = lane(from).word;
+    });
+  });
+  return mine.result;
+}
+
+void gather(unsigned mask, std::uint64_t word, Words& all, const char* operation, const Site& site) {
+  struct Lane {
+    std::uint64_t word;
+    Words* all;
+  };
+  Words gathered{};
+  Lane mine{word, &gathered};
+  meet(mask, mine, operation, site, [&](auto lane) {
+    for_each_lane(mask, [&](unsigned l) { gathered[l] = lane(l).word; });
+    for_each_lane(mask, [&](unsigned l) { *lane(l).all = gathered; });
+  });
+  all = gathered;
+}
+
+unsigned ballot(unsigned mask, bool predicate, const char* operation, const Site& site) {
+  struct Lane {
+    bool predicate;
+    unsigned result;
+  };
+  Lane mine{predicate, 0};
+  meet(mask, mine, operation, site, [&](auto lane) {
+    unsigned votes = 0;
+    for_each_lane(mask, [&](unsigned l) { votes |= (lane(l).predicate ? 1U : 0U) << l; });
+    for_each_lane(mask, [&](unsigned l) { lane(l).result = votes; });
+  });
+  return mine.result;
+}
+
+Row transpose_rows(const Row& row, const char* operation, const Site& site) {
+  struct Lane {
+    Row row;
+    Row result;
+  };
+  Lane mine{row, {}};
+  meet(kAllLanes, mine, operation, site, [](auto lane) {
+    for (unsigned l = 0; l < kWarpSize; ++l) {
+      for (unsigned m = 0; m < 4; ++m) {
+        lane(l).result[m] = lane(8 * m + l / 4).row[l % 4];
+      }
+    }
+  });
+  return mine.result;
+}
+
+Row multiply_bytes(const Row& a, const std::array<std::uint32_t, 2>& b, const char* operation,
+                   const Site& site) {
+  struct Lane {
+    Row a;
+    std::array<std::uint32_t, 2> b;
+    Row result;
+  };
+  Lane mine{a, b, {}};
+  meet(kAllLanes, mine, operation, site, [](auto lane) {
+    std::array<std::array<std::int8_t, 32>, 16> rows{};
+    std::array<std::array<std::int8_t, 32>, 8> columns{};
+    for (unsigned l = 0; l < kWarpSize; ++l) {
+      const unsigned g = l / 4;
+      const std::size_t t = std::size_t{4} * (l % 4);
+      std::memcpy(&rows[g][t], &lane(l).a[0], 4);
+      std::memcpy(&rows[g + 8][t], &lane(l).a[1], 4);
+      std::memcpy(&rows[g][16 + t], &lane(l).a[2], 4);
+      std::memcpy(&rows[g + 8][16 + t], &lane(l).a[3], 4);
+      std::memcpy(&columns[g][t], &lane(l).b[0], 4);
+      std::memcpy(&columns[g][16 + t], &lane(l).b[1], 4);
+    }
+    for (unsigned l = 0; l < kWarpSize; ++l) {
+      for (unsigned i = 0; i < 4; ++i) {
+        const auto& row = rows[l / 4 + i / 2 * 8];
+        const auto& column = columns[2 * (l % 4) + i % 2];
+        std::int32_t sum = 0;
+        for (std::size_t k = 0; k < row.size(); ++k) {
+          sum += row[k] * column[k];
+        }
+        lane(l).result[i] = static_cast<std::uint32_t>(sum);
+      }
+    }
+  });
+  return mine.result;
+}
+
+void fence() {
+  // All fences are in one order here; the emulation itself reorders nothing.
+  static MemoryOrder order;
+  order.take();
+  order.give();
+}
+
 void give_way(const char* operation, const Site& site) {
   active->give_way(operation, site);
 }
@@ -598,10 +811,10 @@ void begin_copy(void* to_shared, const void* from_global) {
     fail("calls copy_async with a destination that is not in shared memory");
   }
   // From now on either end may be accessed at any time: what is read too early is neither old nor new.
-  std::array<unsigned char, kBytes> early{};
-  std::memcpy(early.data(), from_global, kBytes);
+  const Copy copy{to_shared, from_global};
+  copy.note();
   std::memset(to_shared, kGarbage, kBytes);
-  self().copies.push_back({to_shared, from_global});
+  self().copies.push_back(copy);
 }
 
 void commit_copies() {
@@ -616,6 +829,7 @@ void await_copies(std::size_t pending) {
   const std::size_t groups = me.group_ends.size() - pending;
   const std::size_t done = me.group_ends[groups - 1];
   for (std::size_t i = 0; i < done; ++i) {
+    me.copies[i].note();
     std::memcpy(me.copies[i].to, me.copies[i].from, 16);
   }
   me.copies.erase(me.copies.begin(), me.copies.begin() + static_cast<std::ptrdiff_t>(done));

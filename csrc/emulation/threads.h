@@ -2,14 +2,20 @@
 //
 // A launch runs on the operating-system thread that calls it, to its end. Blocks of an ordinary launch run
 // one after the other; those of a cooperative launch are all live, and take turns when all threads of one
-// wait. A thread runs until it waits: at a barrier, in an operation of its warp, or in load_acquire, which
+// wait. A thread runs until it waits: at a barrier, in an operation of its warp, or in load_words, which
 // gives the others a chance. Which thread is next is settings().order's.
 //
 // Programs that real hardware would hang on or give any result for are ended with a message: a barrier that
 // part of a block does not reach, lanes of a warp that meet in different operations, waiting for what never
 // comes.
+//
+// Under ThreadSanitizer, device threads are threads that only barriers, __syncwarp and fences order, as
+// on hardware: it reports races between them, whatever the order in which
+// they happen to run. Shuffles and votes order no memory. fiber.cpp and threads.cpp themselves are to be
+// compiled without it (-fno-sanitize=thread -DFARPOINT_RACES).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -55,10 +61,23 @@ void run(const Launch& launch);
 // All threads of the block meet; how many came with `flag`.
 int meet_block(bool flag, const char* operation, const Site& site);
 
-// The lanes of `mask` meet, each with something of its own (`mine`). The last to arrive gets what every lane
-// brought, by lane, works on it and calls release_lanes; the others get null, after that.
-void* const* meet_lanes(unsigned mask, void* mine, const char* operation, const Site& site);
-void release_lanes(unsigned mask);
+// The lanes of `mask` meet. `memory`: what each wrote before, all see after.
+void meet_lanes(unsigned mask, bool memory, const char* operation, const Site& site);
+// They meet, and each gets the word of lane `source`.
+std::uint64_t shuffle(unsigned mask, std::uint64_t word, unsigned source, const char* operation,
+                      const Site& site);
+// They meet, and `all`, by lane, gets every lane's word.
+using Words = std::array<std::uint64_t, kWarpSize>;
+void gather(unsigned mask, std::uint64_t word, Words& all, const char* operation, const Site& site);
+// Those whose predicate holds.
+unsigned ballot(unsigned mask, bool predicate, const char* operation, const Site& site);
+
+using Row = std::array<std::uint32_t, 4>;
+// Lane l brings row l % 8 of matrix l / 8; it gets word l % 4 of row l / 4 of each.
+Row transpose_rows(const Row& row, const char* operation, const Site& site);
+// What lane l gets of the product of 16 x 32 and 32 x 8 bytes, in the layout of cuda/instructions.h.
+Row multiply_bytes(const Row& a, const std::array<std::uint32_t, 2>& b, const char* operation,
+                   const Site& site);
 
 // The others run before this thread does again.
 void give_way(const char* operation, const Site& site);
@@ -66,6 +85,9 @@ void give_way(const char* operation, const Site& site);
 void signal_progress();
 // It tried, and nothing changed; now and then gives way, so that waiting by atomics ends.
 void futile_attempt(const char* operation, const Site& site);
+
+// Memory is ordered between threads that call this, in the order of their calls.
+void fence();
 
 // Copies from global to shared memory that arrive when they are waited for.
 void begin_copy(void* to_shared, const void* from_global);

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "emulation/device.h"
+#include "emulation/sanitizers.h"
 
 using namespace farpoint::cuda;
 using farpoint::emulation::Order;
@@ -78,10 +80,16 @@ class Array {
   std::size_t size_ = 0;
 };
 
-// What `run` writes to standard error before it ends its process by abort().
-std::string message_of_abort(const std::function<void()>& run) {
+struct Ending {
+  std::string message;  // on standard error
+  int status;           // waitpid's
+};
+
+// Of a process of its own that does `run`.
+Ending run_apart(const std::function<void()>& run) {
   std::array<int, 2> ends{};
   REQUIRE(pipe(ends.data()) == 0);
+  static_cast<void>(std::fflush(nullptr));
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
@@ -92,24 +100,23 @@ std::string message_of_abort(const std::function<void()>& run) {
     _exit(0);
   }
   close(ends[1]);
-  std::string text;
+  Ending ending{};
   std::array<char, 512> part{};
   for (ssize_t got = 0; (got = read(ends[0], part.data(), part.size())) > 0;) {
-    text.append(part.data(), static_cast<std::size_t>(got));
+    ending.message.append(part.data(), static_cast<std::size_t>(got));
   }
   close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGABRT);
-  return text;
+  waitpid(child, &ending.status, 0);
+  return ending;
 }
 
 void check_abort(const std::function<void()>& run, std::initializer_list<const char*> parts) {
-  const std::string message = message_of_abort(run);
-  CAPTURE(message);
+  const Ending ending = run_apart(run);
+  CAPTURE(ending.message);
+  CHECK(WIFSIGNALED(ending.status));
+  CHECK(WTERMSIG(ending.status) == SIGABRT);
   for (const char* const part : parts) {
-    CHECK(message.find(part) != std::string::npos);
+    CHECK(ending.message.find(part) != std::string::npos);
   }
 }
 
@@ -225,24 +232,41 @@ TEST_CASE("barriers order a block's threads") {
   });
 }
 
-TEST_CASE("the orders of threads show missing barriers") {
-  const Restore restore;
-  const auto results = [](auto&& run) {
-    std::set<std::vector<unsigned>> different;
-    for_each_order([&] {
-      Array<unsigned> out(64);
-      run(out.data());
-      different.insert(out.read());
-    });
-    return different.size();
-  };
+namespace {
+
+std::size_t count_results(const std::function<void(unsigned*)>& run) {
+  std::set<std::vector<unsigned>> different;
+  for_each_order([&] {
+    Array<unsigned> out(64);
+    run(out.data());
+    different.insert(out.read());
+  });
+  return different.size();
+}
+
+void check_race(const std::function<void(unsigned*)>& run) {
+#if defined(FARPOINT_INSTRUMENTED_FOR_RACES)
+  const Ending ending = run_apart([&] {
+    Array<unsigned> out(64);
+    run(out.data());
+  });
+  CAPTURE(ending.message);
+  CHECK(ending.message.find("ThreadSanitizer: data race") != std::string::npos);
+#else
+  CHECK(count_results(run) > 1);
+#endif
+}
+
+}  // namespace
+
+TEST_CASE("missing barriers show, as results that depend on the order of threads or to ThreadSanitizer") {
   const LaunchShape shape{.threads = 64, .shared_bytes = sizeof(Words)};
-  CHECK(results([&](unsigned* out) { launch(read_neighbour, shape, out, true); }) == 1);
-  CHECK(results([&](unsigned* out) { launch(read_neighbour, shape, out, false); }) > 1);
-  CHECK(results([&](unsigned* out) { launch(read_neighbour_in_warp, shape, out, true); }) == 1);
-  CHECK(results([&](unsigned* out) { launch(read_neighbour_in_warp, shape, out, false); }) > 1);
-  CHECK(results([&](unsigned* out) { launch(rotate, shape, out, 5U, true); }) == 1);
-  CHECK(results([&](unsigned* out) { launch(rotate, shape, out, 5U, false); }) > 1);
+  CHECK(count_results([&](unsigned* out) { launch(read_neighbour, shape, out, true); }) == 1);
+  CHECK(count_results([&](unsigned* out) { launch(read_neighbour_in_warp, shape, out, true); }) == 1);
+  CHECK(count_results([&](unsigned* out) { launch(rotate, shape, out, 5U, true); }) == 1);
+  check_race([&](unsigned* out) { launch(read_neighbour, shape, out, false); });
+  check_race([&](unsigned* out) { launch(read_neighbour_in_warp, shape, out, false); });
+  check_race([&](unsigned* out) { launch(rotate, shape, out, 5U, false); });
 }
 
 TEST_CASE("shared memory is garbage when a block begins") {
@@ -410,6 +434,7 @@ __global__ void count(Counters* counters, unsigned* order) {
   atomicCAS(&counters->first, 0U, static_cast<unsigned>(i) + 1);
   while (atomicCAS(&counters->lock, 0U, 1U) != 0) {
   }
+  __threadfence();
   counters->guarded += 1;
   __threadfence();
   atomicExch(&counters->lock, 0U);
@@ -577,44 +602,50 @@ TEST_CASE("asynchronous copies arrive when they are waited for, and not before")
 
 namespace {
 
-// Sums over all blocks, round after round; every block waits for all others in each.
-__global__ void sum_over_grid(unsigned* arrived, unsigned* words, unsigned* out, unsigned rounds) {
-  unsigned total = 0;
-  for (unsigned r = 0; r < rounds; ++r) {
+// Sums over all blocks, round after round; every block waits for all others in each. A block's words of even
+// and of odd rounds are apart: the round in the upper half says which one a word is.
+__global__ void sum_over_grid(Word* published, Word* out, Word rounds) {
+  Word total = 0;
+  for (Word r = 0; r < rounds; ++r) {
     if (threadIdx.x == 0) {
-      words[r * gridDim.x + blockIdx.x] = r + blockIdx.x;
-      add_release(arrived);
-      while (load_acquire(arrived) < (r + 1) * gridDim.x) {
-      }
+      store_word(&published[2 * blockIdx.x + r % 2], (r + 1) << 32 | (r * r + blockIdx.x));
     }
-    __syncthreads();
-    for (unsigned b = 0; b < gridDim.x; ++b) {
-      total += words[r * gridDim.x + b];
+    if (threadIdx.x < gridDim.x) {
+      Word words[2];
+      do {
+        load_words(&published[std::size_t{2} * threadIdx.x], words);
+      } while (words[r % 2] >> 32 < r + 1);
+      total += words[r % 2] & 0xffffffffU;
     }
+    __syncthreads();  // nobody goes on before all words of the round are read
   }
-  out[blockIdx.x * blockDim.x + threadIdx.x] = total;
+  if (threadIdx.x < gridDim.x) {
+    out[blockIdx.x * gridDim.x + threadIdx.x] = total;
+  }
 }
 
-__global__ void wait_forever(const unsigned* word) {
-  while (load_acquire(word) == 0) {
-  }
+__global__ void wait_forever(const Word* published) {
+  Word words[2];
+  do {
+    load_words(published, words);
+  } while (words[0] == 0);
 }
 
 }  // namespace
 
 TEST_CASE("blocks of a cooperative launch wait for each other") {
   for_each_order([] {
-    constexpr unsigned kRounds = 20;
-    Array<unsigned> arrived(1);
-    Array<unsigned> words(std::size_t{3} * kRounds);
-    Array<unsigned> out(std::size_t{3} * 64);
-    REQUIRE(launch(sum_over_grid, {.blocks = 3, .threads = 64, .cooperative = true}, arrived.data(),
-                   words.data(), out.data(), kRounds) == cudaSuccess);
-    for (const unsigned total : out.read()) {
-      CHECK(total == 3 * (kRounds * (kRounds - 1) / 2) + 3 * kRounds);
+    constexpr Word kRounds = 20;
+    Array<Word> published(std::size_t{2} * 3);
+    Array<Word> out(std::size_t{3} * 3);
+    REQUIRE(launch(sum_over_grid, {.blocks = 3, .threads = 64, .cooperative = true}, published.data(),
+                   out.data(), kRounds) == cudaSuccess);
+    const auto totals = out.read();
+    for (std::size_t i = 0; i < totals.size(); ++i) {
+      CHECK(totals[i] == (kRounds - 1) * kRounds * (2 * kRounds - 1) / 6 + kRounds * (i % 3));
     }
   });
-  Array<unsigned> word(1, 1);
+  Array<Word> word(2, 1);
   CHECK(launch(wait_forever, {.blocks = 4, .cooperative = true}, word.data()) ==
         cudaErrorCooperativeLaunchTooLarge);
   CHECK(cudaGetLastError() == cudaErrorCooperativeLaunchTooLarge);
@@ -688,14 +719,15 @@ TEST_CASE("programs that hardware would hang on end with a message") {
   check_abort([&] { launch(touches, shape, reinterpret_cast<unsigned*>(&settings())); },
               {"pointer to memory that is not the device's"});
   Array<unsigned> word(8);
+  Array<Word> zeros(2);
   check_abort([&] { launch(copies_unaligned, {.shared_bytes = sizeof(Words)}, word.data()); },
               {"copy_async with an end that is not 16-byte aligned"});
   check_abort(
       [&] {
         settings().spin_limit = 1000;
-        launch(wait_forever, {.blocks = 3, .threads = 32, .cooperative = true}, word.data());
+        launch(wait_forever, {.blocks = 3, .threads = 32, .cooperative = true}, zeros.data());
       },
-      {"waits in load_acquire", "nothing changed in 1000 rounds"});
+      {"waits in load_words", "nothing changed in 1000 rounds"});
 }
 
 // Arithmetic.
@@ -779,6 +811,18 @@ TEST_CASE("device memory is limited, and copies see what is device memory") {
   CHECK(farpoint::emulation::live_allocations() == before);
   static_cast<void>(cudaGetLastError());
 }
+
+#if defined(FARPOINT_ADDRESS_SANITIZER)
+TEST_CASE("AddressSanitizer sees the host in device memory, and kernels beyond an allocation") {
+  Array<unsigned> word(1);
+  const Ending host = run_apart([&] { *word.data() = 1; });
+  CHECK(host.message.find("AddressSanitizer: use-after-poison") != std::string::npos);
+  const Ending device = run_apart([&] { launch(touches, {}, word.data() + 1); });
+  CHECK(device.message.find("AddressSanitizer: heap-buffer-overflow") != std::string::npos);
+  CHECK(launch(touches, {}, word.data()) == cudaSuccess);
+  CHECK(word.read()[0] == 1);
+}
+#endif
 
 TEST_CASE("two-dimensional copies") {
   Array<unsigned char> device(100);
