@@ -2,7 +2,7 @@
 // not contract them: -ffp-contract=off here, -fmad=false there.
 #pragma once
 
-// NOLINTNEXTLINE(modernize-deprecated-headers,hicpp-deprecated-headers): device code uses the global names
+// NOLINTNEXTLINE(modernize-deprecated-headers): device code uses the global names
 #include <math.h>
 
 #include <bit>
@@ -73,7 +73,7 @@ std::common_type_t<A, B> max(A a, B b) {
   }
 }
 
-// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): CUDA's names
 inline double __dadd_rn(double a, double b) {
   return a + b;
 }
@@ -224,7 +224,8 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
   for (unsigned i = 0; i < 4; ++i) {
     const unsigned choice = selector >> (4 * i) & 15U;
     const auto byte = static_cast<unsigned>(bytes >> (8 * (choice & 7U)) & 255U);
-    result |= ((choice & 8U) == 0 ? byte : ((byte & 128U) != 0 ? 255U : 0U)) << (8 * i);
+    const unsigned sign = (byte & 128U) != 0 ? 255U : 0U;
+    result |= ((choice & 8U) != 0 ? sign : byte) << (8 * i);
   }
   return result;
 }
@@ -233,4 +234,4 @@ template <class T>
 T __ldg(const T* address) {
   return *address;
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

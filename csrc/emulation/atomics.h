@@ -30,14 +30,14 @@ T change_atomically(T* address, const char* operation, const Site& site, Change 
 
 }  // namespace farpoint::emulation
 
-// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): CUDA's names
 inline void __threadfence() {
   farpoint::emulation::fence();
 }
 inline void __threadfence_block() {
   farpoint::emulation::fence();
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
 template <farpoint::emulation::OneOf<int, unsigned, unsigned long long, float, double> T>
 T atomicAdd(T* address, std::type_identity_t<T> value,

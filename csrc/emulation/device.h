@@ -67,7 +67,7 @@ cudaError_t launch(void (*kernel)(Parameters...), const LaunchShape& shape, Argu
   const Call call{kernel, {static_cast<Parameters>(arguments)...}};
   const auto check = [](const auto& argument) {
     if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(argument)>>) {
-      if (!emulation::device_may_have(argument)) {
+      if (!emulation::device_may_have(static_cast<const void*>(argument))) {
         emulation::fail("a kernel is given a pointer to memory that is not the device's");
       }
     }

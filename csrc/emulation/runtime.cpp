@@ -294,7 +294,7 @@ cudaError_t copy_rows(void* to, std::size_t to_pitch, const void* from, std::siz
           transfer->finish();
         }
       }
-      // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): only compared with
+      // It is only compared with.
       auto* const host = const_cast<unsigned char*>(in);
       stream->transfers.push_back(
           std::make_shared<Transfer>(Transfer{host, std::vector<unsigned char>(in, in + width), false}));
@@ -755,7 +755,6 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   if (const cudaError_t error = begin_call(); error != cudaSuccess) {
     return answer(error);
   }
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): as CUDA's
   auto* const same = const_cast<void*>(address);
   const auto* const found = farpoint::emulation::find_allocation(address);
   if (found == nullptr || reinterpret_cast<std::uintptr_t>(address) - found->first == found->second.bytes) {

@@ -17,7 +17,6 @@
 
 #include "emulation/types.h"
 
-// NOLINTBEGIN(readability-identifier-naming): CUDA's names
 enum cudaError {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
@@ -134,7 +133,7 @@ constexpr unsigned cudaEventBlockingSync = 1;
 constexpr unsigned cudaEventDisableTiming = 2;
 constexpr unsigned cudaHostAllocDefault = 0;
 
-#define CUDART_VERSION 13000
+#define CUDART_VERSION 13000  // NOLINT(modernize-macro-to-enum): a macro in CUDA too
 
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
@@ -183,7 +182,6 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end);
-// NOLINTEND(readability-identifier-naming)
 
 namespace farpoint::emulation {
 
@@ -210,7 +208,6 @@ bool device_may_have(const void* address);
 
 }  // namespace farpoint::emulation
 
-// NOLINTBEGIN(readability-identifier-naming): CUDA's names
 template <class T>
 cudaError_t cudaMalloc(T** address, std::size_t bytes) {
   void* raw = nullptr;
@@ -234,4 +231,3 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (* /
                                                           int threads, std::size_t shared_bytes) {
   return farpoint::emulation::occupancy(blocks, threads, shared_bytes);
 }
-// NOLINTEND(readability-identifier-naming)

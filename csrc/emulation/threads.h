@@ -9,10 +9,11 @@
 // part of a block does not reach, lanes of a warp that meet in different operations, waiting for what never
 // comes.
 //
-// Under ThreadSanitizer, device threads are threads that only barriers, __syncwarp and fences order, as
-// on hardware: it reports races between them, whatever the order in which
-// they happen to run. Shuffles and votes order no memory. fiber.cpp and threads.cpp themselves are to be
-// compiled without it (-fno-sanitize=thread -DFARPOINT_RACES).
+// To ThreadSanitizer device threads are threads of their own, whose memory is ordered by what orders it on
+// hardware: barriers, __syncwarp, fences, and the ends of a launch; not by shuffles and votes. So it reports
+// the races of kernels, in whatever order the threads happened to run, but for those between blocks that ran
+// one after the other. fiber.cpp and threads.cpp themselves are to be compiled without it
+// (-fno-sanitize=thread -DFARPOINT_RACES).
 #pragma once
 
 #include <array>
@@ -99,15 +100,13 @@ bool is_shared(const void* address, std::size_t bytes);
 
 }  // namespace farpoint::emulation
 
-// NOLINTBEGIN(readability-identifier-naming)
 #define threadIdx (::farpoint::emulation::current_thread->thread)
 #define blockIdx (::farpoint::emulation::current_thread->block)
 #define blockDim (::farpoint::emulation::current_thread->block_size)
 #define gridDim (::farpoint::emulation::current_thread->grid_size)
 constexpr int warpSize = 32;
-// NOLINTEND(readability-identifier-naming)
 
-// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): CUDA's names
 inline void __syncthreads(const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
   farpoint::emulation::meet_block(false, "__syncthreads", site);
 }
@@ -123,4 +122,4 @@ inline int __syncthreads_and(int predicate,
                              const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
   return farpoint::emulation::meet_block(predicate == 0, "__syncthreads_and", site) > 0 ? 0 : 1;
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

@@ -1,7 +1,7 @@
 // CUDA's words and vector types.
 #pragma once
 
-// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): CUDA's names
 // Not __noinline__: libstdc++'s own headers use that name inside attributes. Not __shared__: shared memory is
 // reached by shared_memory().
 #define __global__
@@ -13,7 +13,7 @@
 #if !defined(__align__)
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #endif
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
 struct alignas(8) int2 {
   int x, y;
@@ -66,7 +66,7 @@ inline double2 make_double2(double x, double y) {
 }
 
 struct dim3 {
-  // NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions): CUDA's is not explicit
+  // NOLINTNEXTLINE(misc-explicit-constructor): CUDA's is not explicit
   constexpr dim3(unsigned the_x = 1, unsigned the_y = 1, unsigned the_z = 1) : x(the_x), y(the_y), z(the_z) {}
   unsigned x, y, z;
 };

@@ -51,7 +51,7 @@ T reduce(unsigned mask, T value, const char* name, const Site& site, Operation o
 
 }  // namespace farpoint::emulation
 
-// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): CUDA's names
 inline void __syncwarp(unsigned mask = 0xffffffffU,
                        const farpoint::emulation::Site& site = farpoint::emulation::Site::current()) {
   farpoint::emulation::meet_lanes(mask, true, "__syncwarp", site);
@@ -136,4 +136,4 @@ inline unsigned __reduce_or_sync(
   return farpoint::emulation::reduce(mask, value, "__reduce_or_sync", site,
                                      [](unsigned a, unsigned b) { return a | b; });
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)

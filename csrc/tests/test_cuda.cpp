@@ -2,7 +2,9 @@
 // several orders: a result that depends on the order has a barrier too few.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include "cuda/distances.h"
 #include "cuda/select.h"
@@ -375,6 +377,54 @@ TEST_CASE("whatever call fails, the error is reported and nothing is left behind
     REQUIRE(call < 10000);
   }
   CHECK(failures > 200);
+}
+
+TEST_CASE("why no device can be used is one sentence") {
+  auto& settings = farpoint::emulation::settings();
+  const auto before = settings;
+  CHECK(unavailable_reason().empty());
+  settings.initialization_error = cudaErrorNoDevice;
+  CHECK(unavailable_reason() == "there is no CUDA device");
+  CHECK(devices().empty());
+  settings.initialization_error = cudaErrorInsufficientDriver;
+  settings.driver_version = 0;
+  CHECK(unavailable_reason() == "no NVIDIA driver is installed");
+  CHECK(driver_version() == "none");
+  settings.driver_version = 11080;
+  CHECK(unavailable_reason().find("too old: it supports CUDA 11.8") != std::string::npos);
+  settings.initialization_error = cudaErrorUnknown;
+  CHECK(unavailable_reason().find("cannot be used") != std::string::npos);
+  settings = before;
+
+  DeviceOptions options;
+  options.device = 3;
+  CHECK_THROWS_WITH_AS(Device{options}, "CUDA device 3 does not exist; there are 1", Error);
+}
+
+TEST_CASE("calls of several threads do not disturb each other") {
+  std::vector<std::thread> threads;
+  std::atomic<int> same = 0;
+  for (const Index d : {Index{20}, Index{200}, Index{700}}) {
+    threads.emplace_back([&same, d] {
+      const auto m = normal_matrix(200, d, 12);
+      Case c;
+      c.k = 50;
+      const auto expected = plain_select(m, c);
+      for (int repetition = 0; repetition < 3; ++repetition) {
+        SelectProblem problem;
+        problem.points = {m.view(ElementType::float32), false};
+        problem.largest = m.largest();
+        problem.request = {50, 0, 0.0, false};
+        Control control;
+        const auto actual = farpoint::cuda::select(problem, control);
+        same += actual.indices == expected.indices && actual.values == expected.values ? 1 : 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  CHECK(same == 9);
 }
 
 TEST_CASE("too little memory: staged, then float32, then an error that says how much is needed") {
