@@ -87,6 +87,8 @@ def _engines() -> list[Engine]:
 
 _load_cuda_extension()
 NO_DEVICE = BACKENDS["cuda"].unavailable()
+# Kernels that run thread by thread are some thousand times slower.
+EMULATED = "emulate" in os.environ.get("FARPOINT_CUDA_EXTENSION", "")
 EVERY_ENGINE = _engines()
 ENGINES = [engine for engine in EVERY_ENGINE if engine.backend != "reference"]
 

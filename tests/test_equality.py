@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import Array, Check, Engine, assert_same
+from tests.conftest import EMULATED, Array, Check, Engine, assert_same
 
 DIMENSIONS = (1, 2, 3, 15, 16, 17, 64, 384, 1000)
 METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -300,15 +300,15 @@ def test_random_instances(check: Check, seed: int) -> None:
 def test_point_clouds_against_another_engine(engine: Engine, kind: str, d: int) -> None:
     """Large enough for trees, rounds and threads; Numba's batches know nothing of boxes."""
     rng = np.random.default_rng(d)
-    n = 20_000
+    n, k = (4_000, 300) if EMULATED and engine.backend == "cuda" else (20_000, 1000)
     clouds: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
         "uniform": lambda: rng.uniform(size=(n, d)),
         "grid": lambda: rng.integers(0, max(2, round(n ** (1 / d))), (n, d)),
         "clusters": lambda: rng.integers(0, 5, (n, 1)) * 10.0 + rng.standard_normal((n, d)) * 0.01,
     }
     X = clouds[kind]().astype(np.float32)
-    expected = farpoint.select(X, 1000, assign=True, backend="numba")
-    actual = farpoint.select(X, 1000, assign=True, **engine.arguments)
+    expected = farpoint.select(X, k, assign=True, backend="numba")
+    actual = farpoint.select(X, k, assign=True, **engine.arguments)
     assert_same(actual, expected)
 
 
