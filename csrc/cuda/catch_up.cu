@@ -24,8 +24,6 @@
 
 #include "cuda/catch_up.h"
 
-#include <cstddef>
-
 #include "cuda/refine.h"
 #include "cuda/screens.h"
 
@@ -42,19 +40,19 @@ struct QueuedPair {
 };
 
 template <class Screen>
-struct CatchUpShared {
+struct alignas(16) CatchUpShared {
   double values[kTileRows];
   Index rows[kTileRows];  // numbers of the block's rows; -1: none
   double found[kQueue];
   RowNumbers numbers[kTileRows];
   std::int32_t labels[kTileRows];
   QueuedPair queue[kQueue];
-  typename Screen::Threshold row_thresholds[kTileRows];
-  typename Screen::Threshold pick_thresholds[kMostTilePicks];
+  Screen::Threshold row_thresholds[kTileRows];
+  Screen::Threshold pick_thresholds[kMostTilePicks];
   float warp_largest[kWarps];
   Index begin;  // the least progress of a row
   int queued;
-  alignas(16) std::byte screen[16];  // and more: Screen::shared_bytes()
+  // Behind it: Screen::shared_bytes().
 };
 
 // The largest over the block, on every thread. A barrier lies behind its end and before its beginning.
@@ -122,7 +120,8 @@ __device__ ScreenCounts work_off(CatchUpShared<Screen>& shared, const CatchUpTas
                                  bool has_row) {
   const int thread = static_cast<int>(threadIdx.x);
   const int queued = min(shared.queued, kQueue);
-  for (int entry = thread / kHalfWarp; entry < queued; entry += kScreenThreads / kHalfWarp) {
+  for (unsigned entry = threadIdx.x / kHalfWarp; entry < static_cast<unsigned>(queued);
+       entry += kScreenThreads / kHalfWarp) {
     const QueuedPair pair = shared.queue[entry];
     const Index row = shared.rows[pair.row];
     const double value =
@@ -208,7 +207,8 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
   const Index end_tile = min(all_tiles, tile + task.most_tiles);
   const float norm = block_max(shared, has_row ? shared.numbers[thread].norm : 0.0F);
 
-  Screen screen(operands, shared.screen, shared.rows, first_place, tile, end_tile);
+  Screen screen(operands, reinterpret_cast<std::byte*>(&shared + 1), shared.rows, first_place, tile,
+                end_tile);
   RowNumbers next_numbers{};
   float next_reach = 0;
   if (tile < end_tile) {
@@ -294,7 +294,7 @@ __global__ void __launch_bounds__(kScreenThreads, 1)
 
 template <class Screen>
 std::size_t shared_bytes(const typename Screen::Operands& operands) {
-  return offsetof(CatchUpShared<Screen>, screen) + Screen::shared_bytes(operands);
+  return sizeof(CatchUpShared<Screen>) + Screen::shared_bytes(operands);
 }
 
 template <class Screen>

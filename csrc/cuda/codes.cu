@@ -92,7 +92,7 @@ __global__ void code_kernel(Packing packing, Rows rows, Index count, const doubl
   double squares = 0;
   with_element_type(packing.contract.type, [&](auto element) {
     for (Index first = 4 * static_cast<Index>(threadIdx.x % kWarp); first < padded_columns;
-         first += 4 * kWarp) {
+         first += Index{4} * kWarp) {
       std::uint32_t word = 0;
       for (int b = 0; b < 4; ++b) {
         const Index j = first + b;

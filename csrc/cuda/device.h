@@ -74,7 +74,7 @@ class Buffer {
       data_ = static_cast<T*>(data);
     }
   }
-  ~Buffer() { static_cast<void>(cudaFree(data_)); }
+  ~Buffer() { static_cast<void>(cudaFree(static_cast<void*>(data_))); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   Buffer(Buffer&& other) noexcept
@@ -106,7 +106,7 @@ class PinnedBuffer {
       data_ = static_cast<T*>(data);
     }
   }
-  ~PinnedBuffer() { static_cast<void>(cudaFreeHost(data_)); }
+  ~PinnedBuffer() { static_cast<void>(cudaFreeHost(static_cast<void*>(data_))); }
   PinnedBuffer(const PinnedBuffer&) = delete;
   PinnedBuffer& operator=(const PinnedBuffer&) = delete;
   PinnedBuffer(PinnedBuffer&& other) noexcept
@@ -167,7 +167,8 @@ class Device {
 template <class T>
 void upload(const Device& device, T* to, std::span<const T> from) {
   if (!from.empty()) {
-    check(cudaMemcpyAsync(to, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, device.stream()),
+    check(cudaMemcpyAsync(static_cast<void*>(to), static_cast<const void*>(from.data()), from.size_bytes(),
+                          cudaMemcpyHostToDevice, device.stream()),
           "copying to the device");
   }
 }

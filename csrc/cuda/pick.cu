@@ -54,7 +54,7 @@ __device__ inline Key no_key() {
   return {-kInfinity, 0, -1};
 }
 
-struct PickShared {
+struct alignas(16) PickShared {
   double values[kShare];
   Index indices[kShare];
   double self_dots[kShare];
@@ -64,7 +64,7 @@ struct PickShared {
   Key board_keys[kWarps];  // of the board
   int survivors[kShare];
   int survived;
-  alignas(16) std::byte operands[16];  // and more: of the pick, then of the share where they fit
+  // Behind it: operands of the pick, then those of the share, where they fit.
 };
 
 // The first of the warp's keys in the order, on every lane.
@@ -180,7 +180,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   const auto share = static_cast<int>(task.candidates.count * (block + 1) / blocks - first_place);
   const auto row_entries = static_cast<int>(entries(operands));
   const auto* all_operands = reinterpret_cast<const int4*>(operands.rows);
-  auto* pick_operands = reinterpret_cast<int4*>(shared.operands);
+  auto* pick_operands = reinterpret_cast<int4*>(&shared + 1);
   int4* share_operands = pick_operands + row_entries;
 
   if (thread < share) {
@@ -290,7 +290,7 @@ __global__ void __launch_bounds__(kThreads, 1)
       auto dot = no_sum(operands);
       if (living) {
         if (share_fits) {
-          const int4* x = share_operands + c * row_entries;
+          const int4* x = share_operands + static_cast<std::ptrdiff_t>(c) * row_entries;
           for (int e = member; e < row_entries; e += kTeam) {
             dot = product(operands, x[e], pick_operands[e], dot);
           }
@@ -378,11 +378,10 @@ template <class Operands>
 void launch_pick(const PickTask& task, const Operands& operands, Index row_bytes, const Device& device) {
   const Index blocks = pick_blocks(task.candidates.count, device.info());
   const Index share = (task.candidates.count + blocks - 1) / blocks;
-  const auto fixed = static_cast<Index>(offsetof(PickShared, operands)) + row_bytes;
+  const auto fixed = static_cast<Index>(sizeof(PickShared)) + row_bytes;
   const bool share_fits =
       fixed + share * row_bytes <= static_cast<Index>(device.info().shared_bytes_per_block);
-  const auto shared_bytes = static_cast<std::size_t>(
-      std::max<Index>(fixed + (share_fits ? share * row_bytes : 0), static_cast<Index>(sizeof(PickShared))));
+  const auto shared_bytes = static_cast<std::size_t>(fixed + (share_fits ? share * row_bytes : 0));
   if (shared_bytes > device.info().shared_bytes_per_block) {
     throw Error("rows of " + std::to_string(task.contract.dimension) +
                 " columns are too long for this device's shared memory");

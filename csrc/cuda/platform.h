@@ -33,7 +33,7 @@ struct LaunchShape {
 
 #if defined(__CUDACC__)
 
-// The block's dynamic shared memory; the same for every T.
+// The block's dynamic shared memory; the same for every T. What is asked for beyond a T lies behind it.
 template <class T>
 __device__ inline T& shared_memory() {
   extern __shared__ __align__(16) unsigned char farpoint_shared_memory[];

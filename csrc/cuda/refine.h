@@ -42,22 +42,23 @@ __device__ inline double half_warp_total(const std::byte* x_bytes, const std::by
   const auto* y = reinterpret_cast<const T*>(y_bytes);
   const unsigned mask = half_warp_mask();
   const auto lane = static_cast<Index>(threadIdx.x % kHalfWarp);
+  constexpr Index kStep = kHalfWarp;
   double sum = 0.0;
   Index j = lane;
-  for (; j + kHalfWarp * (kAhead - 1) < dimension; j += kHalfWarp * kAhead) {
+  for (; j + kStep * (kAhead - 1) < dimension; j += kStep * kAhead) {
     T xs[kAhead];
     T ys[kAhead];
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
-      xs[s] = x[j + s * kHalfWarp];
-      ys[s] = y[j + s * kHalfWarp];
+      xs[s] = x[j + s * kStep];
+      ys[s] = y[j + s * kStep];
     }
 #pragma unroll
     for (int s = 0; s < kAhead; ++s) {
       sum = __dadd_rn(sum, Term::term(widen(xs[s]), widen(ys[s])));
     }
   }
-  for (; j < dimension; j += kHalfWarp) {
+  for (; j < dimension; j += kStep) {
     sum = __dadd_rn(sum, Term::term(widen(x[j]), widen(y[j])));
   }
   // After the step of width w lanes below w hold the sums of the contract; what the others hold is not used.

@@ -28,7 +28,7 @@ Index bytes_needed(const Matrix& matrix, const Frame& frame, Index picks, const 
   // Address, product with itself and number of an entry of the pick list.
   constexpr Index kBytesPerPick = 24;
   const Index dimension = frame.contract().dimension;
-  const Index numbers = static_cast<Index>(sizeof(RowNumbers));
+  const auto numbers = static_cast<Index>(sizeof(RowNumbers));
   const Index code_bytes = plan.codes ? padded(dimension, kCodeStep) + numbers : 0;
   const Index packed_bytes = padded(dimension, kFloatStep) * static_cast<Index>(sizeof(float)) + numbers;
   const Index rows = matrix.view.rows;

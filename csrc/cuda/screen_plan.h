@@ -76,7 +76,7 @@ class ScreenPlan {
   struct Codes {
     Codes(const Device& device, Index most);
 
-    void append(const Packing& packing, Rows rows, Index count, const double* self_dots, float scale,
+    void append(const Packing& packing, Rows rows, Index more, const double* self_dots, float scale,
                 const Device& device);
 
     Index count = 0;

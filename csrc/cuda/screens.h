@@ -71,13 +71,12 @@ class CodeScreen {
       : operands_(operands),
         steps_(static_cast<int>(operands.padded / kCodeStep)),
         row_bytes_(reinterpret_cast<std::int8_t*>(shared)),
-        pick_bytes_(row_bytes_ + (operands.resident ? steps_ : operands.stages) * kRowBytes),
+        pick_bytes_(row_bytes_ + bytes_of(operands.resident ? steps_ : operands.stages, kRowBytes)),
         rows_(rows),
         place_(place(static_cast<int>(threadIdx.x) / 4, static_cast<int>(threadIdx.x) % 4)),
         pick_source_(operands.picks + (first_tile * kTilePicks + threadIdx.x / 4) * operands.padded +
                      static_cast<Index>(threadIdx.x % 4) * 16),
-        tiles_to_load_(end_tile - first_tile),
-        rows_to_load_(true) {
+        tiles_to_load_(end_tile - first_tile) {
     for (int s = 0; s + 1 < operands_.stages; ++s) {
       load_next();
     }
@@ -181,7 +180,7 @@ class CodeScreen {
   }
 
   // Waits for copies still under way, so that nothing writes to shared memory any more.
-  __device__ void finish() { await_copies<0>(); }
+  __device__ static void finish() { await_copies<0>(); }
 
  private:
   // Two rows of four warps; a warp takes 64 rows against 64 picks, as 4 x 8 fragments of 16 x 8.
@@ -190,6 +189,9 @@ class CodeScreen {
 
   __device__ static int first_row() { return static_cast<int>(threadIdx.x / 128) * 64; }
   __device__ static int first_pick() { return static_cast<int>(threadIdx.x / 32 % 4) * 64; }
+
+  // Offsets within shared memory, which 32 bits hold.
+  __device__ static int bytes_of(int count, int bytes) { return count * bytes; }
 
   // A stage holds 64 bytes of each row, in four chunks of 16. Chunk c of row r lies at place c ^ (r / 2 % 4),
   // so that the eight rows that ldmatrix reads at a time lie in all 32 banks: rows r and r + 1 fill one line
@@ -204,23 +206,24 @@ class CodeScreen {
   // are 64 * 64 bytes apart, for the order of chunks repeats every 8 rows.
   __device__ void load_next() {
     constexpr int kApart = kScreenThreads / 4;
+    constexpr int kBytesApart = kApart * static_cast<int>(kCodeStep);
     if (tiles_to_load_ > 0) {
       if (rows_to_load_) {
         std::int8_t* stage =
-            row_bytes_ + (operands_.resident ? load_step_ : load_stage_) * kRowBytes + place_;
+            row_bytes_ + bytes_of(operands_.resident ? load_step_ : load_stage_, kRowBytes) + place_;
 #pragma unroll
         for (int i = 0; i < kTileRows / kApart; ++i) {
           const Index row = rows_[threadIdx.x / 4 + static_cast<unsigned>(i * kApart)];
-          copy_async(stage + i * kApart * static_cast<int>(kCodeStep),
+          copy_async(stage + bytes_of(i, kBytesApart),
                      operands_.rows + (row < 0 ? 0 : row) * operands_.padded + load_step_ * kCodeStep +
                          static_cast<Index>(threadIdx.x % 4) * 16);
         }
       }
-      std::int8_t* stage = pick_bytes_ + load_stage_ * kPickBytes + place_;
+      std::int8_t* stage = pick_bytes_ + bytes_of(load_stage_, kPickBytes) + place_;
       const Index apart = operands_.padded * kApart;
 #pragma unroll
       for (int i = 0; i < kTilePicks / kApart; ++i) {
-        copy_async(stage + i * kApart * static_cast<int>(kCodeStep), pick_source_ + i * apart);
+        copy_async(stage + bytes_of(i, kBytesApart), pick_source_ + i * apart);
       }
       load_stage_ = load_stage_ + 1 == operands_.stages ? 0 : load_stage_ + 1;
       pick_source_ += kCodeStep;
@@ -237,7 +240,7 @@ class CodeScreen {
   // Waits until the step that is multiplied next has come, for all threads: when s steps have been
   // multiplied, s + stages - 1 groups have been committed, of which the latest stages - 2 may still be under
   // way.
-  __device__ void await_step() {
+  __device__ void await_step() const {
     if (operands_.stages == 4) {
       await_copies<2>();
     } else if (operands_.stages == 3) {
@@ -251,8 +254,8 @@ class CodeScreen {
   __device__ void multiply_step(int step, std::int32_t (&sums)[kRowFragments][kPickFragments][4]) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     const int matrix = lane / 8;
-    const std::int8_t* rows = row_bytes_ + (operands_.resident ? step : stage_) * kRowBytes;
-    const std::int8_t* picks = pick_bytes_ + stage_ * kPickBytes;
+    const std::int8_t* rows = row_bytes_ + bytes_of(operands_.resident ? step : stage_, kRowBytes);
+    const std::int8_t* picks = pick_bytes_ + bytes_of(stage_, kPickBytes);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       // Matrices of A: rows 0-7 and 8-15 of columns 0-15, then of columns 16-31 (instructions.h).
@@ -288,7 +291,7 @@ class CodeScreen {
   const int place_;  // of this thread's chunk in a stage
   const std::int8_t* pick_source_;
   Index tiles_to_load_;
-  bool rows_to_load_;
+  bool rows_to_load_ = true;
   int load_step_ = 0;
   int load_stage_ = 0;
   int stage_ = 0;
@@ -301,7 +304,9 @@ class FloatScreen {
   static constexpr int kTilePicks = 128;
   static constexpr int kWords = 2;
 
-  static std::size_t shared_bytes(const Operands& /*operands*/) { return 2 * kPanelFloats * sizeof(float); }
+  static std::size_t shared_bytes(const Operands& /*operands*/) {
+    return std::size_t{2} * kPanelFloats * sizeof(float);
+  }
 
   __device__ FloatScreen(const Operands& operands, std::byte* shared, const Index* /*rows*/,
                          Index first_place, Index first_tile, Index /*end_tile*/)
@@ -377,7 +382,7 @@ class FloatScreen {
     return {row_of(word * (kSide / kWords) + bit / kSide), pick_of(bit % kSide)};
   }
 
-  __device__ void finish() {}
+  __device__ static void finish() {}
 
  private:
   // 16 x 16 threads, each with 8 x 8 pairs: rows and picks 16 apart, so that neighbours read neighbours.

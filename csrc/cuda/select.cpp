@@ -132,9 +132,7 @@ class DeviceStages final : public Stages {
       const PickReport report = record(task, request, result);
       if (report.end != LaunchEnd::more) {
         result.next_value = report.next_value;
-        return report.end == LaunchEnd::level_exhausted ? PickEnd::level_exhausted
-               : report.end == LaunchEnd::complete      ? PickEnd::complete
-                                                        : PickEnd::below_minimum;
+        return pick_end(report.end);
       }
     }
   }
@@ -190,6 +188,13 @@ class DeviceStages final : public Stages {
 
  private:
   const Device& device() const { return state_.device(); }
+
+  static PickEnd pick_end(LaunchEnd end) {
+    if (end == LaunchEnd::complete) {
+      return PickEnd::complete;
+    }
+    return end == LaunchEnd::below_minimum ? PickEnd::below_minimum : PickEnd::level_exhausted;
+  }
 
   static Index candidate_capacity(const Points& points) {
     const tuning::Schedule& schedule = tuning::schedule(points.device().eager());

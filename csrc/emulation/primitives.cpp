@@ -1,8 +1,11 @@
 // cuda/primitives.h as loops: CUB needs a device.
+// NOLINTBEGIN(readability-convert-member-functions-to-static): on a device they work with what the class
+// holds.
 
 #include "cuda/primitives.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace farpoint::cuda {
@@ -34,7 +37,15 @@ Index Primitives::filter(const Index* listed, Index count, const RowState& state
 
 void Primitives::order_by_progress(Index* rows, Index count, const std::int32_t* progress, Index /*picks*/) {
   const emulation::DeviceAccess access;
-  std::stable_sort(rows, rows + count, [&](Index a, Index b) { return progress[a] < progress[b]; });
+  std::vector<std::pair<std::int32_t, Index>> keys;  // and places, so that equal keys keep their order
+  keys.reserve(static_cast<std::size_t>(count));
+  for (Index place = 0; place < count; ++place) {
+    keys.emplace_back(progress[rows[place]], place);
+  }
+  std::ranges::sort(keys);
+  const std::vector<Index> before(rows, rows + count);
+  std::ranges::transform(keys, rows,
+                         [&](const auto& key) { return before[static_cast<std::size_t>(key.second)]; });
 }
 
 double Primitives::largest(const double* values, Index size, Control& control) {
@@ -44,3 +55,4 @@ double Primitives::largest(const double* values, Index size, Control& control) {
 }
 
 }  // namespace farpoint::cuda
+// NOLINTEND(readability-convert-member-functions-to-static)
