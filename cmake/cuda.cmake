@@ -32,6 +32,11 @@ if(FARPOINT_CUDA STREQUAL "EMULATE")
   # Emulated, the contract's operations are rounded by themselves because nothing may fuse; `#pragma unroll` is
   # nvcc's.
   target_compile_options(farpoint_cuda PUBLIC -Wno-unknown-pragmas PRIVATE ${warnings})
+  # ThreadSanitizer finds races between device threads; what switches between them tells it who waits for whom.
+  if(FARPOINT_SANITIZE MATCHES "thread")
+    set_source_files_properties(csrc/emulation/fiber.cpp csrc/emulation/threads.cpp PROPERTIES
+      COMPILE_OPTIONS "-fno-sanitize=thread;-DFARPOINT_RACES")
+  endif()
   set(farpoint_cuda_compiler "emulated, ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
   set(farpoint_cuda_architectures "none")
   return()

@@ -41,6 +41,7 @@ __global__ void seed_kernel(Contract contract, Rows rows, Index begin, Index end
   }
   const double value =
       pair_value(contract, rows.row(i - begin), state.self_dot(i), picks.rows.row(0), picks.self_dot(0));
+  __syncwarp(half_warp_mask());  // all lanes have read the value that is written now
   if (first_of_half_warp()) {
     state.values[i] = value;
     state.progress[i] = 1;
