@@ -324,6 +324,18 @@ def test_point_clouds_against_another_engine(engine: Engine, kind: str, d: int) 
 class TestDistances:
     """nearest, h_min, pairwise_distances, covering_radius."""
 
+    def test_first_of_equal_pairs(self, engine: Engine) -> None:
+        # Rows 0 and 2 fall into one cell and are looked at first; row 1 is as near.
+        parallel = np.array([708608, 790528, 260096, 516096, 460800, 774144, 321536, 872448, 643072])
+        X = parallel[:, None].astype(ml_dtypes.bfloat16)
+        assert farpoint.h_min(X, metric="cosine", **engine.arguments) == (0.0, 0, 1)
+        for seed in range(5):
+            X = np.random.default_rng(seed).integers(0, 2, (300, 16)).repeat(2, axis=1).astype(np.float32)
+            X = np.unique(X, axis=0)
+            np.random.default_rng(seed).shuffle(X)
+            expected = farpoint.h_min(X, backend="reference")
+            assert farpoint.h_min(X, **engine.arguments) == expected
+
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("dtype", ALL_DTYPES, ids=lambda t: np.dtype(t).name)
     def test_against_reference(self, engine: Engine, metric: str, dtype: Any) -> None:

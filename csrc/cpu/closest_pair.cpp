@@ -41,10 +41,10 @@ class BestPair {
 };
 
 // What a pair (i, j > i) must be below to matter when `best` is known. A pair at the very same value matters
-// if it comes earlier. In other rows than the best's an equal value matters below it only; in its own, all
-// later j come later, and earlier ones were met (tiles come by rising j).
+// if it comes earlier: in rows before the best's, and in its own, for the best may have been found among rows
+// of one cell, before earlier j of others.
 double bound_for_row(Index i, const ClosestPair& best) {
-  return i < best.i ? std::nextafter(best.value * (1 + 0x1p-20), kInfinity) : best.value;
+  return i <= best.i ? std::nextafter(best.value * (1 + 0x1p-20), kInfinity) : best.value;
 }
 
 template <class Screen>
