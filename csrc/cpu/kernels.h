@@ -84,11 +84,13 @@ inline constexpr int kLaneTail = 4;
 inline constexpr int kLaneNumbers = 5;
 
 struct CodeKernels {
-  int lanes;  // rows in a group
+  int lanes;                  // rows in a group
+  std::int32_t point_offset;  // what is added to the codes of points: RowCode::offset is it times their sum
 
-  // Codes a packed row of d floats into `padded` bytes; all numbers but tail and squared_norm.
+  // Codes a packed row of d floats into `padded` bytes; all numbers but tail and squared_norm. Unless null,
+  // residuals[s] is at least |rest| of the first s + 1 times kCodeColumns columns.
   using Encode = void (*)(const float* row, std::int64_t d, std::int64_t padded, std::int8_t* codes,
-                          RowCode* numbers);
+                          RowCode* numbers, float* residuals);
   Encode encode;
 
   using Interleave = void (*)(const std::int8_t* const* rows, std::int64_t padded, std::uint8_t* group);
