@@ -28,6 +28,7 @@ namespace {
 #include "cpu/lanes.inl"
 
 typedef std::int32_t IntVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
+typedef std::uint64_t PairVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
 typedef std::int8_t CodeVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES / 4)));
 
 constexpr int kInts = FARPOINT_VECTOR_BYTES / 4;
@@ -111,13 +112,8 @@ inline Step load_step(const float* row, std::int64_t j, std::int64_t d) {
 
 // Every lane's neighbour of its pair.
 inline FloatVector swap_pairs(FloatVector x) {
-#if FARPOINT_VECTOR_BYTES == 64
-  return __builtin_shuffle(x, IntVector{1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14});
-#elif FARPOINT_VECTOR_BYTES == 32
-  return __builtin_shuffle(x, IntVector{1, 0, 3, 2, 5, 4, 7, 6});
-#else
-  return __builtin_shuffle(x, IntVector{1, 0, 3, 2});
-#endif
+  const auto pairs = reinterpret_cast<PairVector>(x);
+  return reinterpret_cast<FloatVector>(pairs >> 32 | pairs << 32);
 }
 
 // Codes a packed row; writes scale, norm, residual and offset, and residuals[s]: at least |rest| of the first
@@ -156,7 +152,7 @@ void encode(const float* row, std::int64_t d, std::int64_t padded, std::int8_t* 
       const FloatVector x = step.values[v];
       const FloatVector whole = (x * inverse + kRound) - kRound;
       const auto code = __builtin_convertvector(whole, IntVector);
-      store(codes + j + v * kInts, __builtin_convertvector(code, CodeVector));
+      store(codes + j + std::int64_t{v} * kInts, __builtin_convertvector(code, CodeVector));
       step_sums += code;
       step_squares += code * code;
       float values[kFloats];
