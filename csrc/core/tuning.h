@@ -108,7 +108,8 @@ inline constexpr double kHeadSlack = 0.02;
 // Rows of y that nearest rows and closest pairs pack at a time. More: fewer repackings of x, more memory.
 inline constexpr Index kChunkRows = 4096;
 
-// Rows read to find the centre. Any centre is right; a better one makes the screen finer.
+// Rows read to find the centre, at most; an eighth of a small matrix. Any centre is right; a better one makes
+// the screen finer.
 inline constexpr Index kCentreSample = 1024;
 
 // Below this many multiply-adds (n d k) one thread is faster than several: starting and joining

@@ -15,18 +15,26 @@ template <class T>
 double pack_row(const std::byte* row_bytes, std::int64_t d, double before, const double* centre, double after,
                 float* out) {
   const auto* row = reinterpret_cast<const T*>(row_bytes);
-  DoubleVector norms = {};
+  // Independent sums hide the latency of the additions.
+  constexpr int kSums = 4;
+  DoubleVector norms[kSums] = {};
   std::int64_t j = 0;
-  for (; j + kDoubles <= d; j += kDoubles) {
-    const DoubleVector centred = (load_doubles<T>(row + j) * before - load<DoubleVector>(centre + j)) * after;
-    const HalfFloatVector packed = __builtin_convertvector(centred, HalfFloatVector);
-    store(out + j, packed);
-    const DoubleVector exact = __builtin_convertvector(packed, DoubleVector);
-    norms += exact * exact;
+  for (; j + kSums * kDoubles <= d; j += kSums * kDoubles) {
+#pragma GCC unroll 4
+    for (int s = 0; s < kSums; ++s) {
+      const std::int64_t first = j + s * kDoubles;
+      const DoubleVector centred =
+          (load_doubles<T>(row + first) * before - load<DoubleVector>(centre + first)) * after;
+      const HalfFloatVector packed = __builtin_convertvector(centred, HalfFloatVector);
+      store(out + first, packed);
+      const DoubleVector exact = __builtin_convertvector(packed, DoubleVector);
+      norms[s] += exact * exact;
+    }
   }
+  const DoubleVector sums = (norms[0] + norms[1]) + (norms[2] + norms[3]);
   double norm = 0;
   for (int l = 0; l < kDoubles; ++l) {
-    norm += norms[l];
+    norm += sums[l];
   }
   for (; j < d; ++j) {
     const auto packed = static_cast<float>((static_cast<double>(widen(row[j])) * before - centre[j]) * after);

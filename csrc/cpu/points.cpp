@@ -61,7 +61,7 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
       bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)) {
   // The mean of evenly spaced rows, in the coordinates that packing subtracts it in. Packing a row with
   // a zero centre is how elements of any type are read here; float32 is precise enough for a centre.
-  const Index rows = std::min(sample.rows, tuning::kCentreSample);
+  const Index rows = std::min((sample.rows + 7) / 8, tuning::kCentreSample);
   if (rows == 0) {
     return;
   }
