@@ -16,12 +16,12 @@ double pack_row(const std::byte* row_bytes, std::int64_t d, double before, const
                 float* out) {
   const auto* row = reinterpret_cast<const T*>(row_bytes);
   // Independent sums hide the latency of the additions.
-  constexpr int kSums = 4;
+  constexpr std::int64_t kSums = 4;
   DoubleVector norms[kSums] = {};
   std::int64_t j = 0;
   for (; j + kSums * kDoubles <= d; j += kSums * kDoubles) {
 #pragma GCC unroll 4
-    for (int s = 0; s < kSums; ++s) {
+    for (std::int64_t s = 0; s < kSums; ++s) {
       const std::int64_t first = j + s * kDoubles;
       const DoubleVector centred =
           (load_doubles<T>(row + first) * before - load<DoubleVector>(centre + first)) * after;
