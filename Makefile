@@ -82,7 +82,7 @@ bench-kernels: $(VENV)/.created
 	build/tests/csrc/bench/farpoint_kernel_bench
 
 soak: $(VENV)/.test
-	$(BIN)/python tests/soak.py $(SOAK_ARGUMENTS)
+	$(BIN)/python -m tests.soak $(SOAK_ARGUMENTS)
 
 # The peers get their own environment: they pull in old versions of what the tests want new.
 .venv-bench/.installed: $(SOURCES) $(shell find python -name '*.py')

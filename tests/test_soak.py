@@ -14,13 +14,15 @@ import pytest
 
 import farpoint
 from tests import soak
+from tests.soak_instances import DTYPES, KINDS, METRICS, draw
 
-SCRIPT = Path(__file__).with_name("soak.py")
+ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
+        [sys.executable, "-m", "tests.soak", *arguments],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -38,17 +40,17 @@ def test_soak() -> None:
 
 def test_soak_instances_are_reproducible() -> None:
     for number in range(200):
-        first, second = soak.draw(3, number), soak.draw(3, number)
+        first, second = draw(3, number), draw(3, number)
         assert first.about == second.about
         for a, b in zip(first.arguments, second.arguments, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def test_soak_draws_every_kind_of_everything() -> None:
-    about = "\n".join(soak.draw(0, number).about for number in range(3000))
-    wanted = [kind.__name__ for kind in soak.KINDS] + [dtype.name for dtype in soak.DTYPES]
+    about = "\n".join(draw(0, number).about for number in range(3000))
+    wanted = [kind.__name__ for kind in KINDS] + [dtype.name for dtype in DTYPES]
     wanted += ["C order", "Fortran", "every other", "larger matrix", "reversed", "unaligned", "swapped"]
-    wanted += [*soak.METRICS, "selected", "anchors", "min_distance", "'assign': True", "center", "random"]
+    wanted += [*METRICS, "selected", "anchors", "min_distance", "'assign': True", "center", "random"]
     wanted += ["select,", "nearest,", "h_min,", "covering_radius,", "pairwise_distances,"]
     assert [word for word in wanted if word not in about] == []
 
@@ -85,4 +87,4 @@ def test_soak_fails_with_the_command_that_repeats_it(
     number = next(i for i in range(500) if soak.run_instance(1, i, False, coverage))
     assert soak.again(1, number, False) == 1
     assert "indices[50]" in capsys.readouterr().out
-    assert soak.command(1, number) == f"python tests/soak.py --seed 1 --instance {number}"
+    assert soak.command(1, number) == f"python -m tests.soak --seed 1 --instance {number}"
