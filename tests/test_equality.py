@@ -81,6 +81,15 @@ def test_parallel_rows_have_cosine_distance_zero_and_not_less(check: Check) -> N
     assert (s.distances >= 0).all()
 
 
+@pytest.mark.parametrize("ordinary", [1, 3, 30])
+@pytest.mark.parametrize("tiny", [1e-45, 1e-41, 1e-38])
+def test_subnormal_columns_beside_ordinary_ones(check: Check, ordinary: int, tiny: float) -> None:
+    # The directions beyond the ordinary columns' have lengths that float32 cannot invert.
+    X = normal(100, 130) * tiny
+    X[:, :ordinary] = normal(100, ordinary, seed=1)
+    check(X.astype(np.float32), 50, assign=True)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_huge_common_offset(check: Check, metric: str, dtype: Any) -> None:

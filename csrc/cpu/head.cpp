@@ -73,7 +73,11 @@ double dot(const float* x, const float* y, Index count) {
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis.
+// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis, and so is one that is
+// shorter than this: its numbers are subnormal, or what rounding left of others, and float32 may not hold the inverse
+// of its length.
+constexpr double kShortestRow = 0x1p-100;
+
 void orthonormalise(FloatMatrix& q, Control& control) {
   for (Index i = 0; i < q.rows; ++i) {
     if (control.poll()) {
@@ -90,9 +94,10 @@ void orthonormalise(FloatMatrix& q, Control& control) {
                          [along](float x, float y) { return x - along * y; });
         }
         const double norm = std::sqrt(dot(row, row, q.columns));
-        const auto inverse = static_cast<float>(norm > 0 ? 1.0 / norm : 0.0);
+        const bool has_length = norm > kShortestRow;
+        const auto inverse = static_cast<float>(has_length ? 1.0 / norm : 0.0);
         std::transform(row, row + q.columns, row, [inverse](float x) { return x * inverse; });
-        if (pass == 0 && norm > 1e-4 * before) {
+        if (pass == 0 && has_length && norm > 1e-4 * before) {
           attempt = 1;  // nothing was lost; the second pass polishes
         }
       }
@@ -489,7 +494,8 @@ Index best_head_columns(const Points& points, const Basis& basis, const PickList
         const double y_tail = std::sqrt(std::max(0.0, y_norms[at(j)] - y_heads[at(j)]));
         const double least =
             x_norms[at(i)] + y_norms[at(j)] - 2.0 * (static_cast<double>(inner.row(i)[j]) + x_tail * y_tail);
-        survivors += least * (1.0 - tuning::kHeadSlack) < packed_value ? 1 : 0;
+        // Not a number is no proof.
+        survivors += least * (1.0 - tuning::kHeadSlack) >= packed_value ? 0 : 1;
       }
     }
     const double share = static_cast<double>(survivors) / static_cast<double>(x.rows * y.rows);

@@ -99,6 +99,10 @@ void add_codes(SelectState& state) {
 
 void add_head_of(SelectState& state, const Basis& basis, Index columns) {
   state.head = std::make_unique<Head>(state.points, basis, columns);
+  if (!state.head->rows().bound().usable()) {
+    state.head.reset();  // a basis that is far from orthonormal proves nothing
+    return;
+  }
   state.prefix = state.head->padded();
 }
 
