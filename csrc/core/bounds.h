@@ -47,6 +47,13 @@
 //  8. rounding of the test. It adds six float32 terms, each at most 2 (nx + ny) + a few e: their
 //     roundings are below 48 u (nx + ny); underflow, scaled by q_x.q_y <= 2^14 d, is below d 2^-130.
 //
+//  9. prefixes. The first p of the h coordinates are a screen of their own. Q_p, the first p rows of Q, is as
+//     near orthonormal as Q: Q_p Q_p^T - 1 is a principal block of Q Q^T - 1, so its norm is at most e; and
+//     the rotation's error in p coordinates is at most that in all h. The first p whole numbers with the
+//     scale s of the row are a code of Q_p x'. So 6 to 8 hold as they stand with a, r and t of the prefix: |s
+//     q| and |rest| over p coordinates, and t_x^2 >= nx - |Q_p x'|^2 (1 - e). Larger a, r and t only raise
+//     the bound, so they may be kept rounded up to 16 bits (cpu/codes.h).
+//
 // So x'.y' <= the sum of 6 and 7 with errors that g = 112 u + 16 u + 4 e covers (half of g (nx + ny) is taken
 // off on the other side), and the test is: skip when
 //     s_x s_y q_x.q_y + a_x r_y + r_x (a_y + r_y) + t_x t_y - B <= A.

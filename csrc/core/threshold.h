@@ -24,6 +24,7 @@ struct Threshold {
   FARPOINT_HOST_DEVICE bool admits(double value, Index row) const {
     return value > last.value || (value == last.value && row <= last.row);
   }
+  bool admits_all() const { return last.value == -kInfinity; }
   // Everything with a value >= `value`.
   static Threshold at_value(double value) { return {{value, std::numeric_limits<Index>::max()}}; }
   static Threshold everything() { return at_value(-kInfinity); }

@@ -19,7 +19,7 @@ struct Schedule {
   Index min_code_columns;
   double min_code_work;
   double max_in_vain_at_trial;
-  // Cells (cpu/cells.h) are made, and heads (cpu/head.h) chosen, once there are so many picks.
+  // Cells (cpu/cells.h) are made, and heads (cpu/head.h), once there are so many picks.
   Index picks_before_cells;
   Index picks_before_heads;
   // Heads are taken when screening costs less than this share of the whole product, and looked for when this
@@ -82,7 +82,7 @@ inline constexpr Index kMostLookUps = 1024;
 inline constexpr double kLookUpCost = 3.0;
 inline constexpr int kLongestRest = 31;
 
-// Heads are chosen again when the pick list has grown so much.
+// Heads that did not pay are thought of again when the pick list has grown so much.
 inline constexpr Index kHeadsAgain = 4;
 // Screening has to be so many times the work of finding a basis.
 inline constexpr double kBasisWorth = 4;
@@ -92,16 +92,24 @@ inline constexpr Index kMaxHeadColumns = 256;
 inline constexpr Index kBasisSample = 4096;
 inline constexpr int kBasisRounds = 3;
 inline constexpr Index kHeadSample = 192;
-// The cost of looking at a pair again, in columns of the blocked product: so many and so many a column.
-inline constexpr double kPairCost = 2.3;
-inline constexpr double kPairCostColumns = 500;
+// The cost of looking at a pair again, in columns of the blocked product: so many and so many a column. Codes
+// of both rows come from the third-level cache more often than not. Flat from half to twice as much.
+inline constexpr double kPairCost = 4.5;
+inline constexpr double kPairCostColumns = 800;
+// Rows and picks sampled to choose a prefix of a head. More: a surer choice, 0.2 ms for each 4,096 pairs.
+inline constexpr Index kPrefixRows = 32;
+inline constexpr Index kPrefixPicks = 128;
+// Rows of all values are caught up in bands of about so many, at most so many bands (and at least four).
+inline constexpr Index kRowsPerBand = 4096;
+inline constexpr Index kMaxBands = 16;
 // The estimate takes bounds to be this much lower than they are without rounding to codes.
 inline constexpr double kHeadSlack = 0.02;
 
 // Rows of y that nearest rows and closest pairs pack at a time. More: fewer repackings of x, more memory.
 inline constexpr Index kChunkRows = 4096;
 
-// Rows read to find the centre. Any centre is right; a better one makes the screen finer.
+// Rows read to find the centre, at most; an eighth of a small matrix. Any centre is right; a better one makes
+// the screen finer.
 inline constexpr Index kCentreSample = 1024;
 
 // Below this many multiply-adds (n d k) one thread is faster than several: starting and joining

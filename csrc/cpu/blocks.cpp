@@ -78,12 +78,14 @@ void FloatBlock::compact() {
   });
 }
 
-CodeBlock::CodeBlock(const CodedRows& rows, Index max_groups)
+CodeBlock::CodeBlock(const CodedRows& rows, Index columns, const CodedRows* whole, Index max_groups)
     : Slots(rows.kernels().lanes, max_groups),
       coded_(&rows),
-      padded_(rows.padded()),
-      panel_(at(capacity() * padded_)),
-      numbers_(at(capacity() * kLaneNumbers)) {}
+      columns_(columns),
+      whole_(whole),
+      panel_(at(capacity() * columns_)),
+      numbers_(at(capacity() * kLaneNumbers)),
+      wholes_(whole == nullptr ? 0 : at(capacity())) {}
 
 void CodeBlock::pack(std::span<const Index> rows) {
   std::array<const std::int8_t*, kMaxLanes> pointers{};
@@ -97,7 +99,10 @@ void CodeBlock::pack(std::span<const Index> rows) {
       RowCode code{};
       if (l < part.size()) {
         pointers[l] = coded_->codes(part[l]);
-        code = coded_->numbers(part[l]);
+        code = coded_->numbers(part[l], columns_);
+        if (whole_ != nullptr) {
+          wholes_[at(slot)] = {whole_->codes(part[l]), kNeverSurvives, whole_->numbers(part[l])};
+        }
       }
       number(slot, kLaneBias) = kNeverSurvives;
       number(slot, kLaneScale) = code.scale;
@@ -105,13 +110,17 @@ void CodeBlock::pack(std::span<const Index> rows) {
       number(slot, kLaneResidual) = code.residual;
       number(slot, kLaneTail) = code.tail;
     }
-    coded_->kernels().interleave(pointers.data(), padded_, panel_.data() + g * this->lanes() * padded_);
+    coded_->kernels().interleave(pointers.data(), columns_, panel_.data() + g * this->lanes() * columns_);
   }
 }
 
 void CodeBlock::set_value(Index slot, double value) {
   number(slot, kLaneBias) =
       coded_->bound().point_bias(static_cast<double>(coded_->numbers(row(slot)).squared_norm), value);
+  if (whole_ != nullptr) {
+    Whole& whole = wholes_[at(slot)];
+    whole.bias = whole_->bound().point_bias(static_cast<double>(whole.numbers.squared_norm), value);
+  }
 }
 
 void CodeBlock::remove(Index slot) {
@@ -122,12 +131,15 @@ void CodeBlock::remove(Index slot) {
 void CodeBlock::compact() {
   close_gaps([this](Index from, Index to) {
     const std::uint8_t* source = group(from / lanes()) + from % lanes() * 4;
-    std::uint8_t* target = panel_.data() + to / lanes() * lanes() * padded_ + to % lanes() * 4;
-    for (Index c = 0; c < padded_ / 4; ++c) {
+    std::uint8_t* target = panel_.data() + to / lanes() * lanes() * columns_ + to % lanes() * 4;
+    for (Index c = 0; c < columns_ / 4; ++c) {
       std::memcpy(target + c * 4 * lanes(), source + c * 4 * lanes(), 4);
     }
     for (int which = 0; which < kLaneNumbers; ++which) {
       number(to, which) = number(from, which);
+    }
+    if (whole_ != nullptr) {
+      wholes_[at(to)] = wholes_[at(from)];
     }
   });
 }

@@ -86,25 +86,52 @@ class FloatBlock : public Slots {
 
 class CodeBlock : public Slots {
  public:
-  CodeBlock(const CodedRows& rows, Index max_groups);
+  // Takes the first `columns` columns, see CodedRows::numbers. `whole`: codes of whole rows, for a second
+  // look, or null.
+  CodeBlock(const CodedRows& rows, Index columns, const CodedRows* whole, Index max_groups);
 
   void pack(std::span<const Index> rows);
-  const std::uint8_t* group(Index g) const { return panel_.data() + g * lanes() * padded_; }
+  const std::uint8_t* group(Index g) const { return panel_.data() + g * lanes() * columns_; }
   const float* numbers(Index g) const { return numbers_.data() + g * lanes() * kLaneNumbers; }
   void set_value(Index slot, double value);
   void remove(Index slot);
   void compact();
 
+  // Whether whole rows let the slot's point and a pick through, too.
+  bool survives_again(Index slot, const std::int8_t* pick_codes, const PickCode& pick) const {
+    const Whole& whole = wholes_[static_cast<std::size_t>(slot)];
+    std::int32_t dot = 0;
+    whole_->kernels().dots(whole.codes, pick_codes, 1, whole_->padded(), &dot);
+    return pair_survives(dot, whole.numbers, whole.bias, pick);
+  }
+  // Asks for what survives_again reads.
+  void prefetch_again(Index slot, const std::int8_t* pick_codes) const {
+    const Whole& whole = wholes_[static_cast<std::size_t>(slot)];
+    for (Index j = 0; j < whole_->padded(); j += kLine) {
+      __builtin_prefetch(whole.codes + j);
+      __builtin_prefetch(pick_codes + j);
+    }
+  }
+
  private:
+  static constexpr Index kLine = 64;
+  struct Whole {
+    const std::int8_t* codes = nullptr;
+    float bias = 0;
+    RowCode numbers;
+  };
+
   float& number(Index slot, int which) {
     return numbers_[static_cast<std::size_t>((slot / lanes() * kLaneNumbers + which) * lanes() +
                                              slot % lanes())];
   }
 
   const CodedRows* coded_;
-  Index padded_;
+  Index columns_;
+  const CodedRows* whole_;
   std::vector<std::uint8_t> panel_;
   std::vector<float> numbers_;
+  std::vector<Whole> wholes_;  // of each slot, if there are any
 };
 
 }  // namespace farpoint::cpu

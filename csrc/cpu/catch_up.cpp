@@ -17,6 +17,11 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
+struct Pair {
+  Index slot;
+  Index pick;
+};
+
 // What one thread owns.
 template <class Screen>
 struct Worker {
@@ -24,6 +29,7 @@ struct Worker {
 
   Screen::Block block;
   std::vector<Index> candidates;
+  std::vector<Pair> pairs;
   ScreenCounts counts;
 };
 
@@ -38,12 +44,15 @@ class CatchUp {
     block.clear();
     block.pack(rows);
     Index begin = state_.picks.size();
+    Index end_pick = 0;
     for (Index slot = 0; slot < static_cast<Index>(rows.size()); ++slot) {
       const Index row = rows[at(slot)];
       block.set_value(slot, state_.screened_value(state_.values[at(row)]));
       begin = std::min(begin, state_.progress[at(row)]);
+      end_pick = std::max(end_pick, end_for(row));
     }
-    const Index tiles = screen_.tiles();
+    const Index tiles =
+        std::min(screen_.tiles(), (end_pick + screen_.tile_picks() - 1) / screen_.tile_picks());
     Index tile = begin / screen_.tile_picks();
     while (tile < tiles && block.living() > 0) {
       const Index end = std::min(tile + tuning::kTilesPerCheck, tiles);
@@ -51,9 +60,18 @@ class CatchUp {
         worker.counts.screened +=
             block.living() *
             std::min<Index>(screen_.tile_picks(), state_.picks.size() - tile * screen_.tile_picks());
+        // All groups first, so that what a second look reads is on its way.
+        worker.pairs.clear();
         for (Index g = 0; g < block.groups(); ++g) {
-          screen_pairs(screen_, block, g, tile,
-                       [&](Index slot, Index pick) { meet(worker, slot, pick, tile); });
+          screen_pairs(screen_, block, g, tile, [&](Index slot, Index pick) {
+            screen_.prefetch(block, slot, pick);
+            worker.pairs.push_back({slot, pick});
+          });
+        }
+        for (const Pair& pair : worker.pairs) {
+          if (block.row(pair.slot) >= 0) {
+            meet(worker, pair.slot, pair.pick, tile);
+          }
         }
       }
       if (main_thread ? state_.control.poll() : state_.control.stopped()) {
@@ -74,12 +92,20 @@ class CatchUp {
   }
 
  private:
+  // Picks from this one on are nothing to the row: at value 0 only an earlier pick could change the label.
+  Index end_for(Index row) const {
+    if (state_.values[at(row)] > 0.0) {
+      return state_.picks.size();
+    }
+    return state_.labels.empty() ? 0 : state_.labels[at(row)];
+  }
+
   // A pair that the screen let through.
   void meet(Worker<Screen>& worker, Index slot, Index pick, Index tile) {
     const Index row = worker.block.row(slot);
     if constexpr (Screen::kTwoSteps) {
       ++worker.counts.confirmed;
-      if (!screen_.confirm(row, state_.screened_value(state_.values[at(row)]), pick)) {
+      if (!screen_.confirm(worker.block, slot, pick)) {
         return;
       }
     }
@@ -103,19 +129,19 @@ class CatchUp {
 };
 
 // Lists rows by rising progress, so that blocks are even and the longest work starts first.
-void order_by_progress(SelectState& state, Index tile_picks) {
+void order_by_progress(const SelectState& state, std::vector<Index>& rows, Index tile_picks) {
   std::vector<std::size_t> ends(at(state.picks.size() / tile_picks + 2), 0);
-  for (const Index row : state.listed) {
+  for (const Index row : rows) {
     ++ends[at(state.progress[at(row)] / tile_picks + 1)];
   }
   for (std::size_t b = 1; b < ends.size(); ++b) {
     ends[b] += ends[b - 1];
   }
-  std::vector<Index> ordered(state.listed.size());
-  for (const Index row : state.listed) {
+  std::vector<Index> ordered(rows.size());
+  for (const Index row : rows) {
     ordered[ends[at(state.progress[at(row)] / tile_picks)]++] = row;
   }
-  state.listed.swap(ordered);
+  rows.swap(ordered);
 }
 
 // Keeps the first `capacity` of the listed rows in the order of picking.
@@ -130,14 +156,15 @@ void keep_first(SelectState& state, Threshold& threshold, Index capacity) {
 }
 
 template <class Screen>
-void run(SelectState& state, const Screen& screen, const Threshold& threshold,
+void run(SelectState& state, const Screen& screen, const Threshold& threshold, std::vector<Index>& rows,
          std::vector<Index>& candidates) {
-  const auto listed = static_cast<Index>(state.listed.size());
-  order_by_progress(state, screen.tile_picks());
+  const auto count = static_cast<Index>(rows.size());
+  order_by_progress(state, rows, screen.tile_picks());
 
   // Blocks no larger than what keeps every thread busy.
   const Index group_bytes = screen.row_bytes() * screen.lanes();
-  const Index share = listed / (Index{4} * state.team.size() * screen.lanes()) + 1;
+  const Index parts = state.team.size() == 1 ? 1 : Index{4} * state.team.size();
+  const Index share = count / (parts * screen.lanes()) + 1;
   const Index groups =
       std::clamp<Index>(std::min(tuning::kBlockBytes / group_bytes, share), 1, tuning::kMaxBlockGroups);
   std::vector<Worker<Screen>> workers;
@@ -147,16 +174,51 @@ void run(SelectState& state, const Screen& screen, const Threshold& threshold,
   }
 
   CatchUp<Screen> stage(state, screen, threshold);
-  const std::span<const Index> rows(state.listed);
-  state.team.for_each(
-      listed, groups * screen.lanes(), state.control, [&](int thread, Index begin, Index end) {
-        stage.run_block(workers[at(thread)], rows.subspan(at(begin), at(end - begin)), thread == 0);
-      });
+  const std::span<const Index> all(rows);
+  state.team.for_each(count, groups * screen.lanes(), state.control, [&](int thread, Index begin, Index end) {
+    stage.run_block(workers[at(thread)], all.subspan(at(begin), at(end - begin)), thread == 0);
+  });
   state.control.throw_if_stopped();
 
   for (const auto& worker : workers) {
     candidates.insert(candidates.end(), worker.candidates.begin(), worker.candidates.end());
     state.screened += worker.counts;
+  }
+}
+
+// The listed rows band by band, each with the prefix of the head that suits its values. Within a level these
+// are much the same.
+void run_bands(SelectState& state, const Threshold& threshold, std::vector<Index>& candidates) {
+  const auto listed = static_cast<Index>(state.listed.size());
+  Index bands = 1;
+  if (threshold.admits_all()) {
+    bands = std::clamp<Index>(listed / tuning::kRowsPerBand, 4, tuning::kMaxBands);
+    // Rows at 0 by their labels, for they end there.
+    std::ranges::sort(state.listed, [&](Index a, Index b) {
+      const double x = state.values[at(a)];
+      const double y = state.values[at(b)];
+      return x != y ? x < y : x == 0.0 && !state.labels.empty() && state.labels[at(a)] < state.labels[at(b)];
+    });
+  }
+  const auto zeros =
+      std::ranges::find_if(state.listed, [&](Index row) { return state.values[at(row)] > 0.0; }) -
+      state.listed.begin();
+  const auto run_band = [&](Index begin, Index end) {
+    if (begin < end) {
+      std::vector<Index> rows(state.listed.begin() + begin, state.listed.begin() + end);
+      state.prefix = state.head->best_prefix(rows, state.values, state.progress);
+      run(state, CodeScreen(state), threshold, rows, candidates);
+    }
+  };
+  state.head->append_picks(state.picks, state.team, state.control);
+  Index begin = 0;
+  if (bands > 1) {
+    run_band(0, zeros);
+    begin = zeros;
+  }
+  const Index others = listed - begin;
+  for (Index band = 0; band < bands; ++band) {
+    run_band(begin + others * band / bands, begin + others * (band + 1) / bands);
   }
 }
 
@@ -176,10 +238,12 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
     return current;
   });
   if (!state.listed.empty()) {
-    if (state.codes) {
-      run(state, CodeScreen(state), threshold, candidates);
+    if (state.head) {
+      run_bands(state, threshold, candidates);
+    } else if (state.codes) {
+      run(state, CodeScreen(state), threshold, state.listed, candidates);
     } else {
-      run(state, FloatScreen(state), threshold, candidates);
+      run(state, FloatScreen(state), threshold, state.listed, candidates);
     }
   }
   state.listed.swap(candidates);

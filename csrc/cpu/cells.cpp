@@ -60,7 +60,7 @@ Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, 
   const auto lanes = Index{kernels.lanes};
   const Index groups = std::clamp<Index>(tuning::kBlockBytes / (padded * lanes), 1, tuning::kMaxBlockGroups);
   team.for_each(rows, groups * lanes, control, [&](int, Index begin, Index end) {
-    CodeBlock block(codes, groups);
+    CodeBlock block(codes, padded, nullptr, groups);
     std::vector<Index> members(at(end - begin));
     std::iota(members.begin(), members.end(), begin);
     block.pack(members);

@@ -68,7 +68,7 @@ class PairSweep {
         screen_pairs(screen, block, g, tile, [&](Index slot, Index pick) {
           const Index i = block.row(slot);
           const Index j = offset + pick;
-          if (j <= i || !screen.confirm(i, bound_for_row(i, best), j)) {
+          if (j <= i || !screen.confirm(block, slot, pick)) {
             return;
           }
           const double value =
@@ -194,11 +194,13 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
   }
   if (problem.eager || basis_pays(points, work_of(problem))) {
     const Basis basis = find_basis(points, max_head_columns(points.frame().dimension()), team, control);
-    state.head = choose_head(points, basis, state.picks, state.listed, state.values, schedule.head_worth,
-                             team, control);
-  }
-  if (state.head) {
-    state.head->ensure(state.listed, team, control);
+    if (const Index columns = best_head_columns(points, basis, state.picks, state.listed, state.values,
+                                                schedule.head_worth, team, control);
+        columns > 0) {
+      add_head_of(state, basis, columns);
+      state.head->append_picks(state.picks, team, control);
+      state.prefix = state.head->best_prefix(state.listed, state.values, state.progress);
+    }
   }
   const CodeScreen screen(state);
   const Index groups = groups_in_block(screen.row_bytes(), screen.lanes(), n, team.size());

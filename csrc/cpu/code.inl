@@ -28,9 +28,12 @@ namespace {
 #include "cpu/lanes.inl"
 
 typedef std::int32_t IntVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
+typedef std::uint64_t PairVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
+typedef std::int8_t CodeVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES / 4)));
 
 constexpr int kInts = FARPOINT_VECTOR_BYTES / 4;
 constexpr int kGroupVectors = 2;
+constexpr int kStepVectors = kCodeColumns / kFloats;
 constexpr int kLanes = kGroupVectors * kInts;
 constexpr std::int64_t kGroupBytes = std::int64_t{4} * kLanes;  // of four columns
 static_assert(kLanes <= kMaxLanes && kCodeTilePicks % FARPOINT_CODE_PICKS == 0);
@@ -56,7 +59,7 @@ inline IntVector dot4(IntVector acc, IntVector points, IntVector pick) {
       _mm256_maddubs_epi16(reinterpret_cast<__m256i>(points), reinterpret_cast<__m256i>(pick));
   return acc + reinterpret_cast<IntVector>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #elif FARPOINT_VECTOR_BYTES == 16 && defined(__ARM_FEATURE_DOTPROD)
-  // Signed by signed: the points' offset goes, and with it the correction (kOffsetPoints).
+  // Signed by signed: the points' offset goes, and with it the correction (kPointOffset).
   const IntVector signed_points = points ^ broadcast(static_cast<std::int32_t>(0x80808080U));
   return reinterpret_cast<IntVector>(vdotq_s32(reinterpret_cast<int32x4_t>(acc),
                                                reinterpret_cast<int8x16_t>(signed_points),
@@ -78,55 +81,112 @@ inline IntVector dot4(IntVector acc, IntVector points, IntVector pick) {
 }
 
 #if FARPOINT_VECTOR_BYTES == 16 && defined(__ARM_FEATURE_DOTPROD)
-constexpr bool kOffsetPoints = false;
+constexpr std::int32_t kPointOffset = 0;
 #else
-constexpr bool kOffsetPoints = true;
+constexpr std::int32_t kPointOffset = 128;
 #endif
 
 inline float round_up(double x) {
   return static_cast<float>(x * (1.0 + 0x1p-20) + 0x1p-140);
 }
 
-// Codes a packed row; writes scale, norm, residual and offset.
+// One step of a row, as vectors.
+struct Step {
+  FloatVector values[kStepVectors];
+};
+
+// Columns from j on; zeros beyond d.
+inline Step load_step(const float* row, std::int64_t j, std::int64_t d) {
+  Step step;
+  if (j + kCodeColumns <= d) {
+    __builtin_memcpy(&step, row + j, sizeof step);
+    return step;
+  }
+  float columns[kCodeColumns] = {};
+  for (std::int64_t i = 0; i < d - j; ++i) {
+    columns[i] = row[j + i];
+  }
+  __builtin_memcpy(&step, columns, sizeof step);
+  return step;
+}
+
+// Every lane's neighbour of its pair.
+inline FloatVector swap_pairs(FloatVector x) {
+  const auto pairs = reinterpret_cast<PairVector>(x);
+  return reinterpret_cast<FloatVector>(pairs >> 32 | pairs << 32);
+}
+
+// Codes a packed row; writes scale, norm, residual and offset, and residuals[s]: at least |rest| of the first
+// s + 1 steps.
 //
 // scale is such that |y_j| / scale <= 127 and (|y_2j| + |y_2j+1|) / scale <= 127: after rounding (an error of
 // at most 1/2 each, and 2^-22 of 127 in the quotient) |q_j| <= 127 and |q_2j| + |q_2j+1| <= 128, since
 // both are whole numbers. Nothing else depends on how y was rounded: the rest is measured.
-void encode(const float* row, std::int64_t d, std::int64_t padded, std::int8_t* codes, RowCode* numbers) {
-  float largest = 0;
-  for (std::int64_t j = 0; j + 1 < d; j += 2) {
-    const float a = row[j] < 0 ? -row[j] : row[j];
-    const float b = row[j + 1] < 0 ? -row[j + 1] : row[j + 1];
-    largest = a + b > largest ? a + b : largest;
+void encode(const float* row, std::int64_t d, std::int64_t padded, std::int8_t* codes, RowCode* numbers,
+            float* residuals) {
+  FloatVector most = {};
+  for (std::int64_t j = 0; j < d; j += kCodeColumns) {
+    const Step step = load_step(row, j, d);
+    for (const FloatVector& x : step.values) {
+      const FloatVector magnitude = x < 0 ? -x : x;
+      const FloatVector pair = magnitude + swap_pairs(magnitude);
+      most = pair > most ? pair : most;
+    }
   }
-  if (d % 2 != 0) {
-    const float a = row[d - 1] < 0 ? -row[d - 1] : row[d - 1];
-    largest = a > largest ? a : largest;
+  float largest = 0;
+  for (int l = 0; l < kFloats; ++l) {
+    largest = most[l] > largest ? most[l] : largest;
   }
   // Below the smallest normal number quotients would lose their precision; such a row is coded as 0.
   const float scale = largest / 127 < 0x1p-126F ? 1.0F : largest / 127;
   const float inverse = 1.0F / scale;
   constexpr float kRound = 0x1.8p+23F;  // adding it rounds to a whole number
-  double norm = 0;
-  double residual = 0;
+  DoubleVector rests = {};
+  std::int64_t squares = 0;
   std::int32_t sum = 0;
-  for (std::int64_t j = 0; j < d; ++j) {
-    const float whole = (row[j] * inverse + kRound) - kRound;
-    const auto code = static_cast<std::int32_t>(whole);
-    codes[j] = static_cast<std::int8_t>(code);
-    sum += code;
-    const double coded = static_cast<double>(scale) * code;
-    const double rest = static_cast<double>(row[j]) - coded;
-    norm += coded * coded;
-    residual += rest * rest;
+  for (std::int64_t j = 0; j < padded; j += kCodeColumns) {
+    const Step step = load_step(row, j, d);
+    IntVector step_squares = {};
+    IntVector step_sums = {};
+    for (int v = 0; v < kStepVectors; ++v) {
+      const FloatVector x = step.values[v];
+      const FloatVector whole = (x * inverse + kRound) - kRound;
+      const auto code = __builtin_convertvector(whole, IntVector);
+      store(codes + j + std::int64_t{v} * kInts, __builtin_convertvector(code, CodeVector));
+      step_sums += code;
+      step_squares += code * code;
+      float values[kFloats];
+      float wholes[kFloats];
+      store(values, x);
+      store(wholes, whole);
+      for (int half = 0; half < kFloats; half += kDoubles) {
+        const DoubleVector rest =
+            __builtin_convertvector(load<HalfFloatVector>(values + half), DoubleVector) -
+            static_cast<double>(scale) *
+                __builtin_convertvector(load<HalfFloatVector>(wholes + half), DoubleVector);
+        rests += rest * rest;
+      }
+    }
+    for (int l = 0; l < kInts; ++l) {
+      sum += step_sums[l];
+      squares += step_squares[l];
+    }
+    if (residuals != nullptr) {
+      double residual = 0;
+      for (int l = 0; l < kDoubles; ++l) {
+        residual += rests[l];
+      }
+      residuals[j / kCodeColumns] = round_up(__builtin_sqrt(residual));
+    }
   }
-  for (std::int64_t j = d; j < padded; ++j) {
-    codes[j] = 0;
+  double residual = 0;
+  for (int l = 0; l < kDoubles; ++l) {
+    residual += rests[l];
   }
   numbers->scale = scale;
-  numbers->norm = round_up(__builtin_sqrt(norm));
+  numbers->norm = round_up(static_cast<double>(scale) * __builtin_sqrt(static_cast<double>(squares)));
   numbers->residual = round_up(__builtin_sqrt(residual));
-  numbers->offset = kOffsetPoints ? 128 * sum : 0;
+  numbers->offset = kPointOffset * sum;
 }
 
 // A group of rows; a null row is all zeros.
@@ -313,8 +373,8 @@ void dots(const std::int8_t* row, const std::int8_t* list, std::int64_t count, s
 }  // namespace
 
 const CodeKernels& code_kernels() {
-  static constexpr CodeKernels kernels = {kLanes,     encode, interleave,  screen_tile,
-                                          screen_row, dots,   product_tile};
+  static constexpr CodeKernels kernels = {kLanes,      kPointOffset, encode, interleave,
+                                          screen_tile, screen_row,   dots,   product_tile};
   return kernels;
 }
 

@@ -1,7 +1,10 @@
 #include "cpu/codes.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "core/tuning.h"
 
@@ -26,9 +29,58 @@ PickCode pick_code(const RowCode& code, const ScreenBound& bound) {
       code.offset};
 }
 
+void RowNumbers::resize(Index entries) {
+  whole_.resize(at(entries));
+  if (shorter_ > 0) {
+    units_.resize(at(entries));
+    multiples_.resize(at(entries * shorter_ * kNumbers));
+  }
+}
+
+void RowNumbers::set_shorter(Index entry, std::span<const PrefixCode> codes) {
+  if (codes.empty()) {
+    return;
+  }
+  float largest = 0;
+  for (const PrefixCode& code : codes) {
+    largest = std::max({largest, code.norm, code.residual, code.tail});
+  }
+  constexpr float kMost = std::numeric_limits<std::uint16_t>::max();
+  // A little more, so that kMost times it is enough for the largest.
+  const float unit = largest / kMost * (1.0F + 0x1p-20F) + 0x1p-126F;
+  units_[at(entry)] = unit;
+  std::uint16_t* out = multiples_.data() + entry * shorter_ * kNumbers;
+  for (const PrefixCode& code : codes) {
+    for (const float number : {code.norm, code.residual, code.tail}) {
+      float multiple = std::min(std::floor(number / unit), kMost);
+      while (multiple * unit < number) {
+        ++multiple;
+      }
+      *out++ = static_cast<std::uint16_t>(multiple);
+    }
+  }
+}
+
+RowCode RowNumbers::prefix(Index entry, Index prefix) const {
+  RowCode code = whole(entry);
+  if (prefix < shorter_) {
+    const float unit = units_[at(entry)];
+    const std::uint16_t* multiples = multiples_.data() + (entry * shorter_ + prefix) * kNumbers;
+    code.norm = static_cast<float>(multiples[0]) * unit;
+    code.residual = static_cast<float>(multiples[1]) * unit;
+    code.tail = static_cast<float>(multiples[2]) * unit;
+    code.offset = 0;
+  }
+  return code;
+}
+
+std::int32_t code_offset(const CodeKernels& kernels, const std::int8_t* codes, Index columns) {
+  return kernels.point_offset * std::accumulate(codes, codes + columns, std::int32_t{0});
+}
+
 void CodedRows::grow(Index count) {
   size_ += count;
-  numbers_.resize(at(size_));
+  numbers_.resize(size_);
   while (static_cast<Index>(slabs_.size()) * kSlabRows < size_) {
     slabs_.push_back(std::make_unique_for_overwrite<std::int8_t[]>(at(kSlabRows * padded_)));
   }
@@ -39,7 +91,8 @@ RowCode code_row(const Frame& frame, const std::byte* row, double self_dot, std:
   packed.resize(at(frame.dimension()));
   const double squared_norm = frame.pack_row(row, self_dot, packed.data());
   RowCode code;
-  frame.code().encode(packed.data(), frame.dimension(), padded_columns(frame.dimension()), codes, &code);
+  frame.code().encode(packed.data(), frame.dimension(), padded_columns(frame.dimension()), codes, &code,
+                      nullptr);
   // A little less: rounding to float32 must not raise it.
   code.squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
   return code;
@@ -52,15 +105,26 @@ CodedRows code_all_rows(const Points& points, ThreadTeam& team, Control& control
   team.for_each(points.size(), tuning::kRowsPerTask, control, [&](int, Index begin, Index end) {
     std::vector<float> packed;
     for (Index i = begin; i < end; ++i) {
-      rows.entry_numbers(i) = code_row(frame, points.row(i), points.self_dot(i), packed, rows.entry_codes(i));
+      rows.entry_numbers().whole(i) =
+          code_row(frame, points.row(i), points.self_dot(i), packed, rows.entry_codes(i));
     }
   });
   return rows;
 }
 
+void PickCodes::append(const PickCode& pick) {
+  if (size_ % kCodeTilePicks == 0) {
+    PickCode unused;
+    unused.bias = std::numeric_limits<float>::infinity();
+    picks_.resize(picks_.size() + at(kCodeTilePicks), unused);
+  }
+  picks_[at(size_)] = pick;
+  ++size_;
+}
+
 void CodeTiles::append(const std::int8_t* codes, const PickCode& pick) {
-  const Index tile = size_ / kCodeTilePicks;
-  const Index place = size_ % kCodeTilePicks;
+  const Index tile = size() / kCodeTilePicks;
+  const Index place = size() % kCodeTilePicks;
   if (place == 0) {
     if (tile % kSlabTiles == 0) {
       slabs_.push_back(
@@ -69,16 +133,19 @@ void CodeTiles::append(const std::int8_t* codes, const PickCode& pick) {
     // The unused places of a tile are zero rows.
     std::memset(slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_), 0,
                 at(Index{kCodeTilePicks} * padded_));
-    PickCode unused;
-    unused.bias = std::numeric_limits<float>::infinity();
-    picks_.resize(picks_.size() + at(kCodeTilePicks), unused);
   }
   std::int8_t* out = slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_) + place * 4;
   for (Index c = 0; c < padded_ / 4; ++c) {
     std::memcpy(out + c * (Index{4} * kCodeTilePicks), codes + 4 * c, 4);
   }
-  picks_[at(size_)] = pick;
-  ++size_;
+  picks_.append(pick);
+}
+
+void CodeTiles::copy_codes(Index p, std::int8_t* codes) const {
+  const std::int8_t* from = tile(p / kCodeTilePicks) + p % kCodeTilePicks * 4;
+  for (Index c = 0; c < padded_ / 4; ++c) {
+    std::memcpy(codes + 4 * c, from + c * (Index{4} * kCodeTilePicks), 4);
+  }
 }
 
 }  // namespace farpoint::cpu

@@ -2,9 +2,13 @@
 //
 // CodedRows holds codes of rows of a matrix, of all of them or of those that were asked for; where a row's
 // codes lie never changes. CodeTiles holds a growing list of coded rows, in tiles, as the screen takes picks.
+//
+// The first columns of a code are a code too, a prefix, if it comes with its own numbers (step 9). Prefixes
+// end at multiples of kCodeColumns; all share a row's scale.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/control.h"
@@ -29,11 +33,47 @@ inline bool pair_survives(std::int32_t dot, const RowCode& point, float bias, co
   return pair_bound(dot, point, pick) > bias;
 }
 
+// What core/bounds.h needs to know of a prefix of a coded row beside the row's scale and norm.
+struct PrefixCode {
+  float norm = 0;
+  float residual = 0;
+  float tail = 0;
+};
+
+// The numbers of coded rows, of all their prefixes where these are wanted: 30 bytes for the five shorter
+// ones of 192 columns, as 16-bit multiples of a unit that each row has of its own.
+class RowNumbers {
+ public:
+  // Of rows of so many prefixes, the whole row among them. 1: the shorter ones are not kept.
+  explicit RowNumbers(Index prefixes) : shorter_(prefixes - 1) {}
+
+  Index size() const { return static_cast<Index>(whole_.size()); }
+  void resize(Index entries);
+  RowCode& whole(Index entry) { return whole_[static_cast<std::size_t>(entry)]; }
+  const RowCode& whole(Index entry) const { return whole_[static_cast<std::size_t>(entry)]; }
+  // Keeps what is at least as much as the numbers of the shorter prefixes, by rising length.
+  void set_shorter(Index entry, std::span<const PrefixCode> codes);
+  // The numbers of prefix number `prefix`, 0 the shortest, but for the offset.
+  RowCode prefix(Index entry, Index prefix) const;
+
+ private:
+  static constexpr Index kNumbers = 3;
+
+  Index shorter_;
+  std::vector<RowCode> whole_;
+  std::vector<float> units_;
+  std::vector<std::uint16_t> multiples_;  // norm, residual and tail of each prefix
+};
+
 class CodedRows {
  public:
-  // Room for codes of `columns` columns of `rows` rows; none is there yet.
-  CodedRows(const CodeKernels& kernels, Index columns, const ScreenBound& bound)
-      : kernels_(&kernels), columns_(columns), padded_(padded_columns(columns)), bound_(bound) {}
+  // Codes of `columns` columns, with the numbers of their prefixes if wanted; no row is there yet.
+  CodedRows(const CodeKernels& kernels, Index columns, const ScreenBound& bound, bool prefixes = false)
+      : kernels_(&kernels),
+        columns_(columns),
+        padded_(padded_columns(columns)),
+        bound_(bound),
+        numbers_(prefixes ? padded_ / kCodeColumns : 1) {}
 
   const CodeKernels& kernels() const { return *kernels_; }
   const ScreenBound& bound() const { return bound_; }
@@ -49,7 +89,7 @@ class CodedRows {
   const std::int8_t* entry_codes(Index entry) const {
     return slabs_[static_cast<std::size_t>(entry / kSlabRows)].get() + entry % kSlabRows * padded_;
   }
-  RowCode& entry_numbers(Index entry) { return numbers_[static_cast<std::size_t>(entry)]; }
+  RowNumbers& entry_numbers() { return numbers_; }
 
   // Row i is entry `entry`. Without any such call row i is entry i.
   void map_rows(Index rows) { entry_of_row_.assign(static_cast<std::size_t>(rows), -1); }
@@ -59,7 +99,12 @@ class CodedRows {
   bool has(Index row) const { return entry(row) >= 0; }
 
   const std::int8_t* codes(Index row) const { return entry_codes(entry(row)); }
-  const RowCode& numbers(Index row) const { return numbers_[static_cast<std::size_t>(entry(row))]; }
+  const RowCode& numbers(Index row) const { return numbers_.whole(entry(row)); }
+  // Of the first `columns` columns: padded(), or a multiple of kCodeColumns where prefixes are kept. The
+  // offset is there for padded() alone.
+  RowCode numbers(Index row, Index columns) const {
+    return columns == padded_ ? numbers(row) : numbers_.prefix(entry(row), columns / kCodeColumns - 1);
+  }
 
  private:
   // Slabs and not one array: growing would copy everything, and move it.
@@ -75,7 +120,7 @@ class CodedRows {
   ScreenBound bound_;
   Index size_ = 0;
   std::vector<std::unique_ptr<std::int8_t[]>> slabs_;
-  std::vector<RowCode> numbers_;
+  RowNumbers numbers_;
   std::vector<std::int32_t> entry_of_row_;
 };
 
@@ -86,29 +131,48 @@ CodedRows code_all_rows(const Points& points, ThreadTeam& team, Control& control
 RowCode code_row(const Frame& frame, const std::byte* row, double self_dot, std::vector<float>& packed,
                  std::int8_t* codes);
 
+// RowCode::offset of the first `columns` columns.
+std::int32_t code_offset(const CodeKernels& kernels, const std::int8_t* codes, Index columns);
+
+// A growing list of picks' numbers, a tile after the other.
+class PickCodes {
+ public:
+  Index size() const { return size_; }
+  void append(const PickCode& pick);
+
+  // Unused places of the last tile have bias +infinity: they never survive.
+  const PickCode* tile(Index t) const { return picks_.data() + t * kCodeTilePicks; }
+  const PickCode& pick(Index p) const { return picks_[static_cast<std::size_t>(p)]; }
+
+ private:
+  Index size_ = 0;
+  std::vector<PickCode> picks_;
+};
+
 class CodeTiles {
  public:
   explicit CodeTiles(Index padded) : padded_(padded) {}
 
-  Index size() const { return size_; }
-  Index tiles() const { return (size_ + kCodeTilePicks - 1) / kCodeTilePicks; }
+  Index size() const { return picks_.size(); }
+  Index tiles() const { return (size() + kCodeTilePicks - 1) / kCodeTilePicks; }
   void append(const std::int8_t* codes, const PickCode& pick);
 
   const std::int8_t* tile(Index t) const {
     return slabs_[static_cast<std::size_t>(t / kSlabTiles)].get() +
            t % kSlabTiles * (kCodeTilePicks * padded_);
   }
-  // Unused places of the last tile have bias +infinity: they never survive.
-  const PickCode* picks(Index t) const { return picks_.data() + t * kCodeTilePicks; }
-  const PickCode& pick(Index p) const { return picks_[static_cast<std::size_t>(p)]; }
+  const PickCodes& picks() const { return picks_; }
+  const PickCode* picks(Index t) const { return picks_.tile(t); }
+  const PickCode& pick(Index p) const { return picks_.pick(p); }
+  // The codes of pick p, contiguous.
+  void copy_codes(Index p, std::int8_t* codes) const;
 
  private:
   static constexpr Index kSlabTiles = 128;
 
   Index padded_;
-  Index size_ = 0;
   std::vector<std::unique_ptr<std::int8_t[]>> slabs_;
-  std::vector<PickCode> picks_;
+  PickCodes picks_;
 };
 
 }  // namespace farpoint::cpu

@@ -11,6 +11,8 @@
 namespace farpoint::cpu {
 namespace {
 
+constexpr std::size_t kMaxPrefixes = tuning::kMaxHeadColumns / kCodeColumns;
+
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
@@ -71,9 +73,9 @@ double dot(const float* x, const float* y, Index count) {
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis, and so is one
-// that is shorter than this: its numbers are subnormal, or what rounding left of others, and float32 may not
-// hold the inverse of its length.
+// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis, and so is one that is
+// shorter than this: its numbers are subnormal, or what rounding left of others, and float32 may not hold the inverse
+// of its length.
 constexpr double kShortestRow = 0x1p-100;
 
 void orthonormalise(FloatMatrix& q, Control& control) {
@@ -119,6 +121,15 @@ double distance_from_orthonormal(const Basis& q, Index rows) {
   return std::sqrt(sum) * (1.0 + 0x1p-20) + 0x1p-40;
 }
 
+// Of one step of codes.
+Index sum_of_squares(const std::int8_t* codes) {
+  std::int32_t sum = 0;
+  for (int j = 0; j < kCodeColumns; ++j) {
+    sum += codes[j] * codes[j];
+  }
+  return sum;
+}
+
 // The sample's rows, evenly spread.
 Index sampled_row(Index s, Index sample, Index rows) {
   return std::min(static_cast<Index>((static_cast<double>(s) + unit_hash(s)) * static_cast<double>(rows) /
@@ -128,6 +139,11 @@ Index sampled_row(Index s, Index sample, Index rows) {
 
 float round_up(double x) {
   return static_cast<float>(x * (1.0 + 0x1p-20) + 0x1p-140);
+}
+
+// Of looking at a pair again with codes of whole rows, in columns of the blocked product.
+double pair_cost(Index dimension) {
+  return tuning::kPairCostColumns + tuning::kPairCost * static_cast<double>(dimension);
 }
 
 Index head_step(Index dimension) {
@@ -189,8 +205,10 @@ Head::Head(const Points& points, const Basis& basis, Index columns)
     : points_(&points),
       basis_(points.frame().screen(), basis.columns),
       basis_error_(distance_from_orthonormal(basis, columns)),
-      rows_(points.frame().code(), columns, points.frame().code_bound(basis_error_)),
-      tiles_(padded_columns(columns)) {
+      rows_(points.frame().code(), columns, points.frame().code_bound(basis_error_), true),
+      tiles_(padded_columns(columns)),
+      anchors_(padded_columns(columns) / kCodeColumns),
+      picks_(at(padded_columns(columns) / kCodeColumns)) {
   for (Index i = 0; i < columns; ++i) {
     basis_.append(basis.row(i), 0);
   }
@@ -223,15 +241,30 @@ void Head::code_group(std::span<const Item> items, Workspace& workspace) const {
   }
   for (std::size_t l = 0; l < items.size(); ++l) {
     const float* head = workspace.rotated.data() + static_cast<Index>(l) * columns();
-    RowCode& numbers = *items[l].numbers;
-    frame.code().encode(head, columns(), rows_.padded(), items[l].codes, &numbers);
+    RowCode& whole = items[l].numbers->whole(items[l].entry);
+    std::array<float, kMaxPrefixes> residuals{};
+    frame.code().encode(head, columns(), padded(), items[l].codes, &whole, residuals.data());
     const double squared_norm = workspace.norms[l];
     const double error = rotation_error_ * std::sqrt(squared_norm) + 0x1p-126;
-    const double head_norm = std::max(0.0, std::sqrt(dot(head, head, columns())) * (1.0 - 0x1p-40) - error);
-    const double tail = squared_norm * (1.0 + 0x1p-40) - (1.0 - basis_error_) * head_norm * head_norm;
-    numbers.residual = round_up(static_cast<double>(numbers.residual) + error);
-    numbers.tail = round_up(std::sqrt(std::max(tail, 0.0)));
-    numbers.squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
+    std::array<PrefixCode, kMaxPrefixes> codes{};
+    double head_square = 0;
+    Index code_square = 0;
+    for (Index s = 0; s < prefixes(); ++s) {
+      const Index begin = s * kCodeColumns;
+      const Index end = std::min(begin + kCodeColumns, columns());
+      head_square += dot(head + begin, head + begin, end - begin);
+      code_square += sum_of_squares(items[l].codes + begin);
+      const double head_norm = std::max(0.0, std::sqrt(head_square) * (1.0 - 0x1p-40) - error);
+      const double tail = squared_norm * (1.0 + 0x1p-40) - (1.0 - basis_error_) * head_norm * head_norm;
+      PrefixCode& code = codes[at(s)];
+      code.norm = round_up(static_cast<double>(whole.scale) * std::sqrt(static_cast<double>(code_square)));
+      code.residual = round_up(static_cast<double>(residuals[at(s)]) + error);
+      code.tail = round_up(std::sqrt(std::max(tail, 0.0)));
+    }
+    whole.residual = codes[at(prefixes() - 1)].residual;
+    whole.tail = codes[at(prefixes() - 1)].tail;
+    whole.squared_norm = static_cast<float>(squared_norm * (1.0 - 0x1p-23));
+    items[l].numbers->set_shorter(items[l].entry, std::span(codes).first(at(prefixes() - 1)));
   }
 }
 
@@ -257,7 +290,7 @@ void Head::ensure(std::span<const Index> rows, ThreadTeam& team, Control& contro
   for (const Index i : missing) {
     const Index entry = first + static_cast<Index>(items.size());
     items.push_back(
-        {points_->row(i), points_->self_dot(i), rows_.entry_codes(entry), &rows_.entry_numbers(entry)});
+        {points_->row(i), points_->self_dot(i), rows_.entry_codes(entry), &rows_.entry_numbers(), entry});
   }
   code_items(items, team, control);
   for (std::size_t m = 0; m < missing.size(); ++m) {
@@ -271,32 +304,121 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
   while (tiles_.size() < picks.size()) {
     const Index begin = tiles_.size();
     const Index end = std::min(begin + kPart, picks.size());
-    const auto known = [&](Index p) { return picks.source(p) >= 0 && rows_.has(picks.source(p)); };
-    std::vector<Index> missing;
+    std::vector<Index> rows;
+    std::vector<Index> anchors;
     for (Index p = begin; p < end; ++p) {
-      if (!known(p)) {
-        missing.push_back(p);
+      sources_.push_back(picks.source(p));
+      if (picks.source(p) >= 0) {
+        rows.push_back(picks.source(p));
+      } else {
+        anchors.push_back(p);
       }
     }
-    std::vector<std::int8_t> codes(missing.size() * at(rows_.padded()));
-    std::vector<RowCode> numbers(missing.size());
+    ensure(rows, team, control);
+    std::vector<std::int8_t> codes(anchors.size() * at(padded()));
+    if (!anchors.empty()) {
+      anchors_.resize(anchors.back() + 1);
+    }
     std::vector<Item> items;
-    items.reserve(missing.size());
-    for (std::size_t m = 0; m < missing.size(); ++m) {
-      items.push_back({picks.row(missing[m]), picks.self_dot(missing[m]),
-                       codes.data() + static_cast<Index>(m) * rows_.padded(), &numbers[m]});
+    items.reserve(anchors.size());
+    for (const Index p : anchors) {
+      items.push_back({picks.row(p), picks.self_dot(p),
+                       codes.data() + static_cast<Index>(items.size()) * padded(), &anchors_, p});
     }
     code_items(items, team, control);
     std::size_t next = 0;
     for (Index p = begin; p < end; ++p) {
-      if (known(p)) {
-        tiles_.append(rows_.codes(picks.source(p)), pick_code(rows_.numbers(picks.source(p)), rows_.bound()));
+      const Index source = sources_[at(p)];
+      if (source >= 0) {
+        tiles_.append(rows_.codes(source), pick_code(rows_.numbers(source), rows_.bound()));
       } else {
-        tiles_.append(items[next].codes, pick_code(*items[next].numbers, rows_.bound()));
+        tiles_.append(items[next].codes, pick_code(anchors_.whole(p), rows_.bound()));
         ++next;
       }
     }
   }
+}
+
+RowCode Head::pick_numbers(Index p, Index prefix) const {
+  const Index source = sources_[at(p)];
+  return source >= 0 ? rows_.numbers(source, (prefix + 1) * kCodeColumns) : anchors_.prefix(p, prefix);
+}
+
+const PickCodes& Head::picks(Index prefix) {
+  if (prefix == padded()) {
+    return tiles_.picks();
+  }
+  const Index number = prefix / kCodeColumns - 1;
+  PickCodes& picks = picks_[at(number)];
+  std::vector<std::int8_t> codes(at(padded()));
+  while (picks.size() < tiles_.size()) {
+    const Index p = picks.size();
+    RowCode code = pick_numbers(p, number);
+    tiles_.copy_codes(p, codes.data());
+    code.offset = code_offset(rows_.kernels(), codes.data(), prefix);
+    picks.append(pick_code(code, rows_.bound()));
+  }
+  return picks;
+}
+
+Index Head::best_prefix(std::span<const Index> rows, std::span<const double> values,
+                        std::span<const Index> progress) const {
+  const Index sampled_picks = std::min(tuning::kPrefixPicks, tiles_.size());
+  const Index sampled_rows = std::min(tuning::kPrefixRows, static_cast<Index>(rows.size()));
+  if (prefixes() == 1 || sampled_picks == 0 || sampled_rows == 0) {
+    return padded();
+  }
+  // Codes by prefix, then pick, one step of each, so that a row meets all picks in one call a step.
+  std::vector<std::int8_t> codes(at(sampled_picks * padded()));
+  std::vector<PickCode> numbers(at(sampled_picks * prefixes()));
+  std::vector<std::int8_t> pick(at(padded()));
+  for (Index k = 0; k < sampled_picks; ++k) {
+    const Index p = sampled_row(k, sampled_picks, tiles_.size());
+    tiles_.copy_codes(p, pick.data());
+    for (Index s = 0; s < prefixes(); ++s) {
+      std::copy_n(pick.data() + s * kCodeColumns, kCodeColumns,
+                  codes.data() + (s * sampled_picks + k) * kCodeColumns);
+      numbers[at(s * sampled_picks + k)] = pick_code(pick_numbers(p, s), rows_.bound());
+    }
+  }
+  std::vector<std::int32_t> dots(at(sampled_picks));
+  std::vector<std::int32_t> step(at(sampled_picks));
+  std::vector<Index> survivors(at(prefixes()), 0);
+  Index pairs = 0;
+  for (Index r = 0; r < sampled_rows; ++r) {
+    const Index row = rows[at(sampled_row(r, sampled_rows, static_cast<Index>(rows.size())))];
+    Index seen = 0;  // of the sampled picks
+    while (seen < sampled_picks && sampled_row(seen, sampled_picks, tiles_.size()) < progress[at(row)]) {
+      ++seen;
+    }
+    pairs += sampled_picks - seen;
+    const float bias =
+        rows_.bound().point_bias(static_cast<double>(rows_.numbers(row).squared_norm), values[at(row)]);
+    std::ranges::fill(dots, 0);
+    for (Index s = 0; s < prefixes(); ++s) {
+      const RowCode point = rows_.numbers(row, (s + 1) * kCodeColumns);
+      rows_.kernels().dots(rows_.codes(row) + s * kCodeColumns,
+                           codes.data() + s * sampled_picks * kCodeColumns, sampled_picks, kCodeColumns,
+                           step.data());
+      for (Index k = seen; k < sampled_picks; ++k) {
+        dots[at(k)] += step[at(k)];
+        survivors[at(s)] +=
+            pair_survives(dots[at(k)], point, bias, numbers[at(s * sampled_picks + k)]) ? 1 : 0;
+      }
+    }
+  }
+  double best_cost = kInfinity;
+  Index best = padded();
+  for (Index s = 0; s < prefixes() && pairs > 0; ++s) {
+    const double share = static_cast<double>(survivors[at(s)]) / static_cast<double>(pairs);
+    const double cost =
+        static_cast<double>((s + 1) * kCodeColumns) + share * pair_cost(points_->frame().dimension());
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = (s + 1) * kCodeColumns;
+    }
+  }
+  return best;
 }
 
 Index max_head_columns(Index dimension) {
@@ -318,15 +440,15 @@ bool basis_pays(const Points& points, double multiply_adds) {
   return multiply_adds >= tuning::kBasisWorth * cost;
 }
 
-std::unique_ptr<Head> choose_head(const Points& points, const Basis& basis, const PickList& picks,
-                                  std::span<const Index> listed, std::span<const double> values, double worth,
-                                  ThreadTeam& team, Control& control) {
+Index best_head_columns(const Points& points, const Basis& basis, const PickList& picks,
+                        std::span<const Index> listed, std::span<const double> values, double worth,
+                        ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
   const Index step = head_step(d);
   const Index most = basis.rows;
   if (most == 0 || listed.empty() || picks.size() == 0) {
-    return nullptr;
+    return 0;
   }
   FloatMatrix directions(most, d);
   directions.elements = basis.elements;
@@ -377,19 +499,13 @@ std::unique_ptr<Head> choose_head(const Points& points, const Basis& basis, cons
       }
     }
     const double share = static_cast<double>(survivors) / static_cast<double>(x.rows * y.rows);
-    const double cost = static_cast<double>(h + step) +
-                        share * (tuning::kPairCostColumns + tuning::kPairCost * static_cast<double>(d));
+    const double cost = static_cast<double>(h + step) + share * pair_cost(d);
     if (cost < best_cost) {
       best_cost = cost;
       best = h + step;
     }
   }
-  if (best == 0) {
-    return nullptr;
-  }
-  auto head = std::make_unique<Head>(points, basis, best);
-  // A basis that is far from orthonormal proves nothing.
-  return head->rows().bound().usable() ? std::move(head) : nullptr;
+  return best;
 }
 
 }  // namespace farpoint::cpu

@@ -5,11 +5,15 @@
 // step 7). Far pairs, which are most, are told apart by their heads alone.
 //
 // The basis is found by subspace iteration on a sample; it need not be good to be right, for its error from
-// orthonormality is measured and goes into the bound. h is what minimises the cost of screening, estimated
-// on sampled pairs at the present threshold. Rows are rotated when they are first needed: many never are.
+// orthonormality is measured and goes into the bound. Rows are rotated when they are first needed: many never
+// are.
+//
+// A head of h columns holds heads of 32, 64, 96, ... columns too, its prefixes (step 9). The smaller the
+// values of the rows, the fewer columns tell them from far picks, so the prefix is chosen again for every
+// level and for every band of values, as the one that minimises the cost of screening, estimated on sampled
+// pairs.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -41,11 +45,19 @@ class Head {
   const CodedRows& rows() const { return rows_; }
   const CodeTiles& tiles() const { return tiles_; }
   Index columns() const { return rows_.columns(); }
+  // Of the whole head, as coded; a prefix has a multiple of kCodeColumns and no more.
+  Index padded() const { return rows_.padded(); }
+  // The picks' numbers of a prefix; good until picks are appended.
+  const PickCodes& picks(Index prefix);
 
   // Codes the heads of those rows that have none yet.
   void ensure(std::span<const Index> rows, ThreadTeam& team, Control& control);
   // Brings the tiles up to the pick list.
   void append_picks(const PickList& picks, ThreadTeam& team, Control& control);
+  // The prefix that makes it cheapest to bring these rows (which have codes), whose values so far are
+  // values[row], up from pick progress[row] to the last of the tiles.
+  Index best_prefix(std::span<const Index> rows, std::span<const double> values,
+                    std::span<const Index> progress) const;
 
  private:
   struct Workspace;
@@ -53,8 +65,12 @@ class Head {
     const std::byte* row;
     double self_dot;
     std::int8_t* codes;
-    RowCode* numbers;
+    RowNumbers* numbers;
+    Index entry;
   };
+  Index prefixes() const { return padded() / kCodeColumns; }
+  // The numbers of pick p of the tiles at prefix number `prefix`, but for its offset.
+  RowCode pick_numbers(Index p, Index prefix) const;
   // Up to one group of rows: packed, rotated and coded.
   void code_group(std::span<const Item> items, Workspace& workspace) const;
   // Any number of rows, on all threads.
@@ -66,6 +82,10 @@ class Head {
   double rotation_error_;  // |computed Q x' - Q x'| <= rotation_error_ |x'|
   CodedRows rows_;
   CodeTiles tiles_;
+  std::vector<Index> sources_;  // of the picks in the tiles: a row that is coded, or -1: an anchor
+  RowNumbers anchors_;          // by pick
+  std::vector<PickCodes>
+      picks_;  // by number of the prefix, as far as they were asked for; the last is in tiles_
 };
 
 // The most columns that a head of such rows may have; 0: too few to be of use, or too many to find a basis.
@@ -74,10 +94,11 @@ Index max_head_columns(Index dimension);
 // Whether finding a basis is little beside that many multiply-adds of screening.
 bool basis_pays(const Points& points, double multiply_adds);
 
-// The head in that basis (of max_head_columns rows) for `listed` rows, whose values so far are values[row],
-// against the picks, if one brings the cost of screening below `worth` times that of whole rows.
-std::unique_ptr<Head> choose_head(const Points& points, const Basis& basis, const PickList& picks,
-                                  std::span<const Index> listed, std::span<const double> values, double worth,
-                                  ThreadTeam& team, Control& control);
+// How many columns in that basis (of max_head_columns rows) make screening `listed` rows, whose values so far
+// are values[row], against the picks cheapest; 0: none brings the cost below `worth` times that of whole
+// rows.
+Index best_head_columns(const Points& points, const Basis& basis, const PickList& picks,
+                        std::span<const Index> listed, std::span<const double> values, double worth,
+                        ThreadTeam& team, Control& control);
 
 }  // namespace farpoint::cpu

@@ -26,18 +26,14 @@ struct ScreenKernels {
   int lanes;       // rows in a group
   int tile_picks;  // picks in a tile
 
-  // rows[lane] -> out[j * lanes + lane] = float32((row[j] * before - centre[j]) * after), and
-  // squared_norms[lane] = sum_j out^2 in float64. A null row packs as zeros. `scratch` holds
-  // lanes * d floats.
-  using PackGroup = void (*)(const std::byte* const* rows, std::int64_t d, const double* before,
-                             const double* centre, double after, float* out, float* scratch,
-                             double* squared_norms);
-  PackGroup pack_group[kKernelElementTypes];
-
-  // One row, contiguous: the pick of the pick loop.
+  // out[j] = float32((row[j] * before - centre[j]) * after); returns sum_j out^2 in float64.
   using PackRow = double (*)(const std::byte* row, std::int64_t d, double before, const double* centre,
                              double after, float* out);
   PackRow pack_row[kKernelElementTypes];
+
+  // out[j * lanes + l] = rows[l][j]: packed rows become a group.
+  using Interleave = void (*)(const float* const* rows, std::int64_t d, float* out);
+  Interleave interleave;
 
   // survivors[p], bit l: dot(pick p, point l) > point_bias[l] + pick_bias[p]. Returns whether any
   // bit is set.
@@ -84,11 +80,13 @@ inline constexpr int kLaneTail = 4;
 inline constexpr int kLaneNumbers = 5;
 
 struct CodeKernels {
-  int lanes;  // rows in a group
+  int lanes;                  // rows in a group
+  std::int32_t point_offset;  // what is added to the codes of points: RowCode::offset is it times their sum
 
-  // Codes a packed row of d floats into `padded` bytes; all numbers but tail and squared_norm.
+  // Codes a packed row of d floats into `padded` bytes; all numbers but tail and squared_norm. Unless null,
+  // residuals[s] is at least |rest| of the first s + 1 times kCodeColumns columns.
   using Encode = void (*)(const float* row, std::int64_t d, std::int64_t padded, std::int8_t* codes,
-                          RowCode* numbers);
+                          RowCode* numbers, float* residuals);
   Encode encode;
 
   using Interleave = void (*)(const std::int8_t* const* rows, std::int64_t padded, std::uint8_t* group);

@@ -84,8 +84,11 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
   state.cells.reset();
   if (problem.eager || basis_pays(x, work_of(problem))) {
     const Basis basis = find_basis(x, max_head_columns(x.frame().dimension()), team, control);
-    state.head =
-        choose_head(x, basis, state.picks, state.listed, state.values, schedule.head_worth, team, control);
+    // Columns for all values; each band takes what it needs.
+    if (best_head_columns(x, basis, state.picks, state.listed, state.values, schedule.head_worth, team,
+                          control) > 0) {
+      add_head_of(state, basis, basis.rows);
+    }
   }
   catch_up(state, everything, x.size());
   std::ranges::copy(state.values, values.begin());

@@ -117,7 +117,7 @@ class Share {
     const Index row = block_.row(slot);
     if constexpr (Screen::kTwoSteps) {
       ++counts.confirmed;
-      if (!pick_.confirm(row, values_[at(slot)])) {
+      if (!pick_.confirm(block_, slot)) {
         return false;
       }
     }

@@ -42,7 +42,7 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
       bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)) {
   // The mean of evenly spaced rows, in the coordinates that packing subtracts it in. Packing a row with
   // a zero centre is how elements of any type are read here; float32 is precise enough for a centre.
-  const Index rows = std::min(sample.rows, tuning::kCentreSample);
+  const Index rows = std::min((sample.rows + 7) / 8, tuning::kCentreSample);
   if (rows == 0) {
     return;
   }
@@ -76,16 +76,19 @@ double Frame::row_multiplier(double row_self_dot) const {
 
 void Frame::pack_group(std::span<const std::byte* const> rows, std::span<const double> self_dots, float* out,
                        std::vector<float>& scratch, double* squared_norms) const {
-  std::array<const std::byte*, kMaxLanes> pointers{};
-  std::array<double, kMaxLanes> before{};
-  for (std::size_t l = 0; l < rows.size(); ++l) {
-    pointers[l] = rows[l];
-    before[l] = row_multiplier(self_dots[l]);
-  }
+  std::array<const float*, kMaxLanes> packed{};
   scratch.resize(static_cast<std::size_t>(group_floats()));
-  kernels_.screen->pack_group[static_cast<std::size_t>(type_)](pointers.data(), dimension_, before.data(),
-                                                               centre_.data(), packing_scale_, out,
-                                                               scratch.data(), squared_norms);
+  for (std::size_t l = 0; l < static_cast<std::size_t>(lanes()); ++l) {
+    float* row = scratch.data() + static_cast<Index>(l) * dimension_;
+    if (l < rows.size()) {
+      squared_norms[l] = pack_row(rows[l], self_dots[l], row);
+    } else {
+      std::fill_n(row, dimension_, 0.0F);
+      squared_norms[l] = 0.0;
+    }
+    packed[l] = row;
+  }
+  kernels_.screen->interleave(packed.data(), dimension_, out);
 }
 
 double Frame::pack_row(const std::byte* row, double row_self_dot, float* out) const {

@@ -96,10 +96,9 @@ const ScreenKernels& screen_kernels() {
   static constexpr ScreenKernels kernels = {
       kLanes,
       kTilePicks,
-      {pack_group<Float16>, pack_group<BFloat16>, pack_group<float>, pack_group<double>,
-       pack_group<std::int8_t>, pack_group<std::uint8_t>},
       {pack_row<Float16>, pack_row<BFloat16>, pack_row<float>, pack_row<double>, pack_row<std::int8_t>,
        pack_row<std::uint8_t>},
+      interleave,
       screen_tile,
       screen_row,
       product_tile,

@@ -88,13 +88,22 @@ void add_codes(SelectState& state) {
     std::vector<float> packed;
     for (Index p = begin; p < end; ++p) {
       if (state.picks.source(p) < 0) {
-        anchors.entry_numbers(p) =
+        anchors.entry_numbers().whole(p) =
             code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed, anchors.entry_codes(p));
       }
     }
   });
   state.control.throw_if_stopped();
   state.float_tiles.reset();
+}
+
+void add_head_of(SelectState& state, const Basis& basis, Index columns) {
+  state.head = std::make_unique<Head>(state.points, basis, columns);
+  if (!state.head->rows().bound().usable()) {
+    state.head.reset();  // a basis that is far from orthonormal proves nothing
+    return;
+  }
+  state.prefix = state.head->padded();
 }
 
 void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
@@ -110,12 +119,14 @@ void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
   if (in_vain > tuning::kMaxRefinedShare * screened) {
     state.cells.reset();
     state.head.reset();
+    state.whole_picks = {};
     state.code_tiles.reset();
     state.codes.reset();
     state.anchor_codes.reset();
     trial_at_ = 2 * state.picks.size();
   } else if (state.head && confirmed > tuning::kMaxConfirmedShare * screened) {
     state.head.reset();
+    state.whole_picks = {};
     heads_wanted_ = false;
   }
 }
@@ -160,8 +171,9 @@ void ScreenPlan::add_head(SelectState& state) {
   const Index left = state.kept_away + count_ - picks;
   const double work = schedule_.share_screened * static_cast<double>(state.points.size()) *
                       static_cast<double>(left) * static_cast<double>(state.points.frame().dimension());
-  if (!heads_wanted_ || picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) ||
-      left < picks / 4 || (basis_.rows == 0 && !basis_pays(state.points, work))) {
+  if (state.head || !heads_wanted_ ||
+      picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) || left < picks / 4 ||
+      (basis_.rows == 0 && !basis_pays(state.points, work))) {
     return;
   }
   head_at_ = picks;
@@ -169,19 +181,13 @@ void ScreenPlan::add_head(SelectState& state) {
     basis_ = find_basis(state.points, max_head_columns(state.points.frame().dimension()), state.team,
                         state.control);
   }
-  state.head = choose_head(state.points, basis_, state.picks, state.listed, state.values,
-                           schedule_.head_worth, state.team, state.control);
-  if (!state.head) {
+  const Index columns = best_head_columns(state.points, basis_, state.picks, state.listed, state.values,
+                                          schedule_.head_worth, state.team, state.control);
+  if (columns == 0) {
     return;
   }
-  // The rows among the picks at once, on all threads; anchors are coded as they are appended.
-  std::vector<Index> rows;
-  for (Index p = 0; p < picks; ++p) {
-    if (state.picks.source(p) >= 0) {
-      rows.push_back(state.picks.source(p));
-    }
-  }
-  state.head->ensure(rows, state.team, state.control);
+  add_head_of(state, basis_, columns);
+  basis_ = {};
   state.code_tiles.reset();
 }
 

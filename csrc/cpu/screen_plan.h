@@ -6,7 +6,7 @@
 //   first
 //                             picks' distances are those of most pairs, so codes cannot tell them apart)
 //   + cells (cells.h)         once there are enough picks that most points have a near one
-//   + heads (head.h)          once the pick list is long; chosen anew when it has grown by a factor
+//   + heads (head.h)          once the pick list is long; catch-up chooses their prefix
 #pragma once
 
 #include <array>
@@ -18,6 +18,8 @@ namespace farpoint::cpu {
 
 // Codes all rows and all anchors of the pick list.
 void add_codes(SelectState& state);
+// Makes a head of that many columns; it codes rows and picks when they are needed.
+void add_head_of(SelectState& state, const Basis& basis, Index columns);
 // The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
 double share_in_vain(const SelectState& state);
 
@@ -47,8 +49,8 @@ class ScreenPlan {
     int length = 0;
   };
   std::array<Rest, Cells::kRings> rests_;
-  Basis basis_;        // of heads; none yet: no rows
-  Index head_at_ = 0;  // length of the pick list when heads were chosen
+  Basis basis_;        // of heads, until they are taken; none yet: no rows
+  Index head_at_ = 0;  // length of the pick list when heads were thought of last
   ScreenCounts last_;  // when the screen was judged last
 };
 

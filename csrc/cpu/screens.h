@@ -1,8 +1,8 @@
 // The screens that catch-up and the pick loop can use, behind one interface (they are templates over it).
 //
 //   FloatScreen   float32 products of packed rows; survivors go to refinement
-//   CodeScreen    int8 products of coded rows: whole rows, or their heads (head.h), whose survivors are
-//                 tested once more with the codes of the whole row
+//   CodeScreen    int8 products of coded rows: whole rows, or prefixes of their heads (head.h), whose
+//                 survivors are tested once more with the codes of the whole row
 //
 // A screen says which pairs can be skipped; it never changes a result.
 #pragma once
@@ -44,8 +44,10 @@ class FloatScreen {
                                                        state_->points.frame().dimension(), block.bias(g),
                                                        tiles.bias(tile), survivors);
   }
-  // Whether a survivor goes on to refinement; its row's value so far is `value`.
-  static bool confirm(Index /*row*/, double /*value*/, Index /*pick*/) { return true; }
+  // Whether a survivor goes on to refinement.
+  static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
+  // Asks for what `confirm` reads.
+  static void prefetch(const Block& /*block*/, Index /*slot*/, Index /*pick*/) {}
 
   // One pick against blocks, for the pick loop.
   class Pick {
@@ -63,7 +65,7 @@ class FloatScreen {
       return frame.screen().screen_row(block.group(g), packed_.data(), frame.dimension(), block.bias(g),
                                        bias_);
     }
-    static bool confirm(Index /*row*/, double /*value*/) { return true; }
+    static bool confirm(const Block& /*block*/, Index /*slot*/) { return true; }
 
    private:
     const FloatScreen* screen_;
@@ -84,8 +86,13 @@ class CodeScreen {
       : state_(&state), rows_(state.codes.get()), heads_(state.head != nullptr) {
     if (heads_) {
       state.head->append_picks(state.picks, state.team, state.control);
+      for (Index p = state.whole_picks.size(); p < state.picks.size(); ++p) {
+        state.whole_picks.append(pick_code(state.pick_numbers(p), state.codes->bound()));
+      }
       rows_ = &state.head->rows();
       tiles_ = &state.head->tiles();
+      picks_ = &state.head->picks(state.prefix);
+      columns_ = state.prefix;
       return;
     }
     if (!state.code_tiles) {
@@ -95,20 +102,29 @@ class CodeScreen {
       state.code_tiles->append(state.pick_codes(p), pick_code(state.pick_numbers(p), state.codes->bound()));
     }
     tiles_ = state.code_tiles.get();
+    picks_ = &tiles_->picks();
+    columns_ = rows_->padded();
   }
 
   static int tile_picks() { return kCodeTilePicks; }
   Index tiles() const { return tiles_->tiles(); }
-  Index row_bytes() const { return rows_->padded(); }
+  Index row_bytes() const { return columns_; }
   int lanes() const { return rows_->kernels().lanes; }
-  Block make_block(Index max_groups) const { return {*rows_, max_groups}; }
+  Block make_block(Index max_groups) const {
+    return {*rows_, columns_, heads_ ? state_->codes.get() : nullptr, max_groups};
+  }
 
   bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
     return rows_->kernels().screen_tile(block.group(g), block.numbers(g), tiles_->tile(tile),
-                                        tiles_->picks(tile), rows_->padded(), survivors);
+                                        picks_->tile(tile), columns_, survivors);
   }
-  bool confirm(Index row, double value, Index pick) const {
-    return !heads_ || whole_row(row, value, state_->pick_codes(pick), state_->pick_numbers(pick));
+  bool confirm(const Block& block, Index slot, Index pick) const {
+    return !heads_ || block.survives_again(slot, state_->pick_codes(pick), state_->whole_picks.pick(pick));
+  }
+  void prefetch(const Block& block, Index slot, Index pick) const {
+    if (heads_) {
+      block.prefetch_again(slot, state_->pick_codes(pick));
+    }
   }
 
   class Pick {
@@ -117,39 +133,36 @@ class CodeScreen {
     void load(Index row) {
       const CodeScreen& s = *screen_;
       codes_ = s.rows_->codes(row);
-      pick_ = pick_code(s.rows_->numbers(row), s.rows_->bound());
-      row_ = row;
+      RowCode numbers = s.rows_->numbers(row, s.columns_);
+      numbers.offset = code_offset(s.rows_->kernels(), codes_, s.columns_);
+      pick_ = pick_code(numbers, s.rows_->bound());
+      if (s.heads_) {
+        whole_codes_ = s.state_->codes->codes(row);
+        whole_ = pick_code(s.state_->codes->numbers(row), s.state_->codes->bound());
+      }
     }
     std::uint32_t screen(const Block& block, Index g) const {
       const CodedRows& rows = *screen_->rows_;
-      return rows.kernels().screen_row(block.group(g), block.numbers(g), codes_, pick_, rows.padded());
+      return rows.kernels().screen_row(block.group(g), block.numbers(g), codes_, pick_, screen_->columns_);
     }
-    bool confirm(Index row, double value) const {
-      const CodeScreen& s = *screen_;
-      return !s.heads_ ||
-             s.whole_row(row, value, s.state_->codes->codes(row_), s.state_->codes->numbers(row_));
+    bool confirm(const Block& block, Index slot) const {
+      return !screen_->heads_ || block.survives_again(slot, whole_codes_, whole_);
     }
 
    private:
     const CodeScreen* screen_;
     const std::int8_t* codes_ = nullptr;
     PickCode pick_;
-    Index row_ = -1;
+    const std::int8_t* whole_codes_ = nullptr;
+    PickCode whole_;
   };
 
  private:
-  bool whole_row(Index row, double value, const std::int8_t* pick_codes, const RowCode& pick) const {
-    const CodedRows& codes = *state_->codes;
-    const RowCode& point = codes.numbers(row);
-    std::int32_t dot = 0;
-    codes.kernels().dots(codes.codes(row), pick_codes, 1, codes.padded(), &dot);
-    return pair_survives(dot, point, codes.bound().point_bias(static_cast<double>(point.squared_norm), value),
-                         pick_code(pick, codes.bound()));
-  }
-
   SelectState* state_;
   const CodedRows* rows_;
   const CodeTiles* tiles_ = nullptr;
+  const PickCodes* picks_ = nullptr;
+  Index columns_ = 0;
   bool heads_;
 };
 

@@ -117,7 +117,9 @@ struct SelectState {
   std::unique_ptr<CodedRows> anchor_codes;  // by entry of `picks`
   std::unique_ptr<Cells> cells;
   std::unique_ptr<Head> head;               // the first columns of rotated rows
+  Index prefix = 0;                         // so many columns of the head are used
   std::unique_ptr<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
+  PickCodes whole_picks;                    // the picks' numbers in these coordinates, if there are heads
   std::unique_ptr<FloatTiles> float_tiles;  // of the picks, for the float32 screen
 
   // By the screen, and by looking into cells.

@@ -43,7 +43,7 @@ class FloatChunk {
     return frame_->screen().screen_tile(block.group(g), tiles_.tile(tile), frame_->dimension(), block.bias(g),
                                         tiles_.bias(tile), survivors);
   }
-  static bool confirm(Index /*row*/, double /*value*/, Index /*pick*/) { return true; }
+  static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
 
  private:
   const Frame* frame_;

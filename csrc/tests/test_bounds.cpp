@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 
+#include "cpu/screen_plan.h"
 #include "cpu/screens.h"
 #include "plain.h"
 
@@ -53,21 +54,19 @@ Index attack_with(const Screen& screen, SelectState& state, Index& skipped) {
     std::vector<bool> survived(all.size(), false);
     std::vector<bool> survived_row(all.size(), false);
     Index survivors = 0;
-    const auto confirmed = [&](Index slot, Index pick) {
-      return screen.confirm(block.row(slot), above[static_cast<std::size_t>(block.row(slot))], pick);
-    };
     typename Screen::Pick pick(screen);
     pick.load(target);
     for (Index g = 0; g < block.groups(); ++g) {
       screen_pairs(screen, block, g, target / screen.tile_picks(), [&](Index slot, Index p) {
         survivors += 1;
-        if (p == target && confirmed(slot, p)) {
+        if (p == target && screen.confirm(block, slot, p)) {
           survived[static_cast<std::size_t>(block.row(slot))] = true;
         }
       });
       for (std::uint32_t mask = pick.screen(block, g); mask != 0; mask &= mask - 1) {
-        const Index row = block.row(g * screen.lanes() + std::countr_zero(mask));
-        if (row >= 0 && pick.confirm(row, above[static_cast<std::size_t>(row)])) {
+        const Index slot = g * screen.lanes() + std::countr_zero(mask);
+        const Index row = block.row(slot);
+        if (row >= 0 && pick.confirm(block, slot)) {
           survived_row[static_cast<std::size_t>(row)] = true;
         }
       }
@@ -94,14 +93,17 @@ Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Kin
     return attack_with<T>(FloatScreen(state), state, skipped);
   }
   state.codes = std::make_unique<CodedRows>(code_all_rows(rows, team, control));
-  if (kind == Kind::heads) {
-    std::vector<Index> all(static_cast<std::size_t>(rows.size()));
-    std::iota(all.begin(), all.end(), Index{0});
-    const Index columns = std::max<Index>(1, points.columns / 2);
-    state.head = std::make_unique<Head>(rows, find_basis(rows, columns, team, control), columns);
-    state.head->ensure(all, team, control);
+  if (kind == Kind::codes) {
+    return attack_with<T>(CodeScreen(state), state, skipped);
   }
-  return attack_with<T>(CodeScreen(state), state, skipped);
+  // Every prefix, and the whole head: 130 columns have heads of 32, 64 and 96 (65 and padding).
+  const Index columns = std::max<Index>(1, points.columns / 2);
+  add_head_of(state, find_basis(rows, columns, team, control), columns);
+  Index wrong = 0;
+  for (state.prefix = kCodeColumns; state.prefix <= state.head->padded(); state.prefix += kCodeColumns) {
+    wrong += attack_with<T>(CodeScreen(state), state, skipped);
+  }
+  return wrong;
 }
 
 template <class T>

@@ -45,12 +45,14 @@ std::vector<float> make_row(Fill fill, Index d, Index number, std::mt19937_64& r
 
 struct Coded {
   Coded(const CodeKernels& kernels, const std::vector<float>& row)
-      : codes(static_cast<std::size_t>(padded_columns(static_cast<Index>(row.size()))), 99) {
+      : codes(static_cast<std::size_t>(padded_columns(static_cast<Index>(row.size()))), 99),
+        residuals(codes.size() / kCodeColumns) {
     kernels.encode(row.data(), static_cast<Index>(row.size()), static_cast<Index>(codes.size()), codes.data(),
-                   &numbers);
+                   &numbers, residuals.data());
   }
 
   std::vector<std::int8_t> codes;
+  std::vector<float> residuals;  // of the prefixes
   RowCode numbers;
 };
 
@@ -174,6 +176,10 @@ TEST_CASE("codes keep within what the kernels can add, and their numbers are tru
             if (j % 2 == 1) {
               wrong += std::abs(coded.codes[j - 1]) + std::abs(coded.codes[j]) > 128 ? 1 : 0;
             }
+            if ((j + 1) % kCodeColumns == 0) {
+              const auto kept = static_cast<double>(coded.residuals[j / kCodeColumns]);
+              wrong += kept < std::sqrt(residual) || kept > std::sqrt(residual) * 1.0001 + 1e-40 ? 1 : 0;
+            }
           }
           CHECK(wrong == 0);
           CHECK(static_cast<double>(coded.numbers.norm) >= std::sqrt(norm));
@@ -181,6 +187,40 @@ TEST_CASE("codes keep within what the kernels can add, and their numbers are tru
           CHECK(static_cast<double>(coded.numbers.residual) <= std::sqrt(residual) * 1.0001 + 1e-40);
         }
       }
+    }
+  }
+}
+
+TEST_CASE("numbers of prefixes are kept rounded up, by little") {
+  std::mt19937_64 random(4);
+  std::uniform_real_distribution<float> uniform;
+  constexpr Index kRows = 50;
+  constexpr std::size_t kShorter = 5;
+  for (const float size : {1.0F, 0.0F, 1e-38F, 1e-44F, 1e18F}) {
+    RowNumbers numbers(kShorter + 1);
+    numbers.resize(kRows);
+    for (Index row = 0; row < kRows; ++row) {
+      numbers.whole(row).scale = 0.25F;
+      numbers.whole(row).offset = 77;
+      std::vector<PrefixCode> codes(kShorter);
+      float largest = 0;
+      for (PrefixCode& code : codes) {
+        code = {uniform(random) * size, uniform(random) * size * 0.01F, uniform(random) * size};
+        largest = std::max({largest, code.norm, code.tail});
+      }
+      numbers.set_shorter(row, codes);
+      const float slack = largest * 0x1p-15F + 0x1p-109F;
+      for (std::size_t s = 0; s < kShorter; ++s) {
+        const RowCode kept = numbers.prefix(row, static_cast<Index>(s));
+        CHECK(kept.scale == 0.25F);
+        CHECK(kept.norm >= codes[s].norm);
+        CHECK(kept.residual >= codes[s].residual);
+        CHECK(kept.tail >= codes[s].tail);
+        CHECK(kept.norm <= codes[s].norm + slack);
+        CHECK(kept.residual <= codes[s].residual + slack);
+        CHECK(kept.tail <= codes[s].tail + slack);
+      }
+      CHECK(numbers.prefix(row, kShorter).offset == 77);
     }
   }
 }

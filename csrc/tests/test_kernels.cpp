@@ -159,18 +159,20 @@ TEST_CASE("packing and screening of small integers are exact") {
       for (float& x : others.elements) {
         x = static_cast<float>(digit(random));
       }
-      std::vector<const std::byte*> rows;
-      for (Index l = 0; l + 1 < kernels.lanes; ++l) {
-        rows.push_back(bytes(points.row(l)));
-      }
-      rows.push_back(nullptr);  // packs as zeros
-      const std::vector<double> before(lanes, 1.0);
       const std::vector<double> centre(static_cast<std::size_t>(d), 1.0);
       std::vector<float> group(lanes * static_cast<std::size_t>(d));
-      std::vector<float> scratch(group.size());
+      std::vector<float> packed(group.size(), 0.0F);  // the last row stays zero
+      std::vector<const float*> rows;
       std::vector<double> norms(lanes);
-      kernels.pack_group[static_cast<std::size_t>(ElementType::float32)](
-          rows.data(), d, before.data(), centre.data(), 0.5, group.data(), scratch.data(), norms.data());
+      for (std::size_t l = 0; l < lanes; ++l) {
+        float* row = packed.data() + l * static_cast<std::size_t>(d);
+        if (l + 1 < lanes) {
+          norms[l] = kernels.pack_row[static_cast<std::size_t>(ElementType::float32)](
+              bytes(points.row(static_cast<Index>(l))), d, 1.0, centre.data(), 0.5, row);
+        }
+        rows.push_back(row);
+      }
+      kernels.interleave(rows.data(), d, group.data());
       std::vector<float> tile(picks * static_cast<std::size_t>(d));
       for (std::size_t p = 0; p < picks; ++p) {
         for (Index j = 0; j < d; ++j) {
