@@ -198,6 +198,8 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
                                                 schedule.head_worth, team, control);
         columns > 0) {
       add_head_of(state, basis, columns);
+    }
+    if (state.head) {
       state.head->append_picks(state.picks, team, control);
       state.prefix = state.head->best_prefix(state.listed, state.values, state.progress);
     }

@@ -18,7 +18,8 @@ namespace farpoint::cpu {
 
 // Codes all rows and all anchors of the pick list.
 void add_codes(SelectState& state);
-// Makes a head of that many columns; it codes rows and picks when they are needed.
+// Makes a head of that many columns, unless its bound would let every pair through; it codes rows and picks
+// when they are needed.
 void add_head_of(SelectState& state, const Basis& basis, Index columns);
 // The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
 double share_in_vain(const SelectState& state);
