@@ -73,11 +73,12 @@ class FakeCuda:
         points: Any,
         anchors: Any,
         k: int,
-        first: int,
+        prior: Any,
+        prior_value: float,
         selected: Any,
         minimum_value: float,
         assign: bool,
-        progress: Any,
+        listener: Any,
         eager: bool,
         **rest: Any,
     ) -> dict[str, Any]:
@@ -87,19 +88,20 @@ class FakeCuda:
                 points=matrix(points, frame.dtype),
                 frame=frame,
                 k=k,
-                first=None if first < 0 else first,
+                prior=prior,
+                prior_value=prior_value,
                 selected=selected,
                 anchors=None if anchors is None else matrix(anchors, frame.dtype),
                 minimum_value=minimum_value,
                 assign=assign,
-                progress=progress,
+                listener=listener,
             )
         )
         counted = ("levels", "pairs_screened", "pairs_looked_up", "pairs_confirmed", "pairs_refined")
         phases = ("seed", "certify", "catch_up", "pick", "assign")
         return {
-            "indices": found.indices,
-            "values": found.values,
+            "indices": np.concatenate((prior, found.indices)),
+            "values": np.concatenate((np.full(len(prior), np.inf), found.values)),
             "next_value": found.next_value,
             "labels": found.labels,
             "label_values": found.label_values,

@@ -214,7 +214,7 @@ def test_the_extension_checks_what_would_crash() -> None:
 
     def run(
         points: Array = X,
-        first: int = 0,
+        prior: Array = np.array([0]),  # noqa: B008
         selected: Array = nothing,
         anchors: Array | None = None,
         dtype: Any = "float32",
@@ -222,10 +222,11 @@ def test_the_extension_checks_what_would_crash() -> None:
     ) -> dict[str, Any]:
         arguments = {
             "metric": "squared", "scale": 1.0, "largest": 10.0, "k": 2, "minimum_value": 0.0,
-            "assign": False, "threads": 1, "simd": "", "eager": False, "progress": None, **extra,
+            "assign": False, "threads": 1, "simd": "", "eager": False, "listener": None, "prior_value": np.inf,
+            **extra,
         }  # fmt: skip
         found: dict[str, Any] = _cpu.select(
-            points=points, dtype=dtype, first=first, selected=selected, anchors=anchors, **arguments
+            points=points, dtype=dtype, prior=prior, selected=selected, anchors=anchors, **arguments
         )
         return found
 
@@ -235,15 +236,18 @@ def test_the_extension_checks_what_would_crash() -> None:
         {"points": X[0]},
         {"dtype": "float64"},
         {"dtype": "float13"},
-        {"first": 20},
-        {"first": -1},
-        {"first": 0, "selected": np.array([1])},
-        {"first": -1, "selected": np.array([20])},
-        {"first": -1, "anchors": np.zeros((2, 3), dtype=np.float32)},
+        {"prior": np.array([20])},
+        {"prior": np.array([-1])},
+        {"prior": nothing},
+        {"prior": np.array([3, 3])},
+        {"prior": np.array([0, 1, 2])},
+        {"prior": np.array([1]), "selected": np.array([1])},
+        {"prior": nothing, "selected": np.array([20])},
+        {"prior": nothing, "anchors": np.zeros((2, 3), dtype=np.float32)},
         {"metric": "l7"},
         {"k": -1},
         {"k": 21},
-        {"first": -1, "selected": np.array([1, 1])},
+        {"prior": nothing, "selected": np.array([1, 1])},
     ):
         with pytest.raises((ValueError, IndexError)):
             run(**wrong)

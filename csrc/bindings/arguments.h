@@ -75,20 +75,28 @@ py::array_t<T> to_array(std::vector<T> values, std::vector<py::ssize_t> shape = 
   return py::array_t<T>(shape, data, guard);
 }
 
-// Runs `work(control)` without the GIL. Every poll period the GIL is taken to report progress and to look
-// for signals; a Python error raised there ends the work and is raised to the caller.
+template <class T>
+py::array_t<T> copy_of(std::span<const T> values) {
+  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+// Runs `work(control)` without the GIL. Every poll period the GIL is taken to hand new picks to `listener`,
+// as arrays of rows and of stored values, and to look for signals; a Python error raised there ends the work
+// and is raised to the caller. The first `known` picks are not new.
 template <class Work>
-auto run_released(const std::optional<py::function>& progress, const Work& work) {
+auto run_released(const std::optional<py::function>& listener, std::size_t known, const Work& work) {
   std::optional<py::error_already_set> error;
   Control control(
       [&](const Control::Progress& now) {
         const py::gil_scoped_acquire acquire;
         try {
+          if (listener && now.picks.size() > known) {
+            (*listener)(copy_of(now.picks.subspan(known)), copy_of(now.values.subspan(known)));
+            known = now.picks.size();
+          }
+          // After the picks were handed over: an interrupt must not lose them.
           if (PyErr_CheckSignals() != 0) {
             throw py::error_already_set();
-          }
-          if (progress) {
-            (*progress)(now.done, now.total, now.value);
           }
           return true;
         } catch (py::error_already_set& raised) {
@@ -112,19 +120,25 @@ auto run_released(const std::optional<py::function>& progress, const Work& work)
 inline void check_selection(const SelectRequest& request, Index rows, std::span<const Index> selected,
                             Index anchor_rows) {
   std::vector<bool> taken(static_cast<std::size_t>(rows), false);
-  for (const Index row : selected) {
-    if (row < 0 || row >= rows || taken[static_cast<std::size_t>(row)]) {
-      throw std::out_of_range("selected holds a row out of range or twice");
+  for (const auto& listed : {selected, request.prior}) {
+    for (const Index row : listed) {
+      if (row < 0 || row >= rows || taken[static_cast<std::size_t>(row)]) {
+        throw std::out_of_range("selected or prior holds a row out of range, or one is in them twice");
+      }
+      taken[static_cast<std::size_t>(row)] = true;
     }
-    taken[static_cast<std::size_t>(row)] = true;
   }
-  if (request.count < 0 || request.count > rows - static_cast<Index>(selected.size())) {
-    throw std::invalid_argument("k is not between 0 and the number of free rows");
+  if (request.count < static_cast<Index>(request.prior.size()) ||
+      request.count > rows - static_cast<Index>(selected.size())) {
+    throw std::invalid_argument("k is not between the number of prior picks and the number of free rows");
   }
-  const bool nothing_before = selected.empty() && anchor_rows == 0;
-  if (request.first >= rows || (request.first < 0) == nothing_before) {
-    throw std::invalid_argument("a first row is needed exactly when nothing is kept away from");
+  if (request.prior.empty() && selected.empty() && anchor_rows == 0) {
+    throw std::invalid_argument("a first pick is needed where nothing is kept away from");
   }
+}
+
+inline std::span<const Index> index_span(const IndexArray& array) {
+  return {array.data(), static_cast<std::size_t>(array.size())};
 }
 
 inline py::dict selection_dict(SelectResult result) {

@@ -53,27 +53,28 @@ DeviceOptions device_options(int device, std::size_t memory_limit, std::uintptr_
 }
 
 py::dict run_select(const MatrixArgument& points, const std::string& dtype, const std::string& metric,
-                    double scale, double largest, Index k, Index first, const IndexArray& selected,
-                    const std::optional<MatrixArgument>& anchors, double minimum_value, bool assign,
-                    int device, std::size_t memory_limit, std::uintptr_t ready_after, bool eager,
-                    const std::optional<py::function>& progress) {
+                    double scale, double largest, Index k, const IndexArray& prior, double prior_value,
+                    const IndexArray& selected, const std::optional<MatrixArgument>& anchors,
+                    double minimum_value, bool assign, int device, std::size_t memory_limit,
+                    std::uintptr_t ready_after, bool eager, const std::optional<py::function>& listener) {
   farpoint::cuda::SelectProblem problem;
   problem.points = matrix(points, dtype);
   problem.metric = metric_kind(metric);
   problem.scale = scale;
   problem.largest = largest;
-  problem.selected = std::span(selected.data(), static_cast<std::size_t>(selected.size()));
+  problem.selected = index_span(selected);
   if (anchors) {
     problem.anchors = matrix(*anchors, dtype);
     if (problem.anchors.view.columns != problem.points.view.columns) {
       throw std::invalid_argument("anchors and points differ in columns");
     }
   }
-  problem.request = {k, first, minimum_value, assign};
+  problem.request = {k, index_span(prior), prior_value, minimum_value, assign};
   check_selection(problem.request, problem.points.view.rows, problem.selected, problem.anchors.view.rows);
   problem.options = device_options(device, memory_limit, ready_after, eager);
-  return selection_dict(
-      run_released(progress, [&](Control& control) { return farpoint::cuda::select(problem, control); }));
+  return selection_dict(run_released(listener, problem.request.prior.size(), [&](Control& control) {
+    return farpoint::cuda::select(problem, control);
+  }));
 }
 
 farpoint::cuda::DistanceProblem distance_problem(const MatrixArgument& x, const MatrixArgument& y,
@@ -99,7 +100,7 @@ py::tuple nearest(const MatrixArgument& x, const MatrixArgument& y, const std::s
                                         device_options(device, memory_limit, ready_after, eager));
   std::vector<double> values(static_cast<std::size_t>(problem.x.view.rows));
   std::vector<Index> indices(values.size());
-  run_released({}, [&](Control& control) { farpoint::cuda::nearest(problem, values, indices, control); });
+  run_released({}, 0, [&](Control& control) { farpoint::cuda::nearest(problem, values, indices, control); });
   return py::make_tuple(to_array(std::move(values)), to_array(std::move(indices)));
 }
 
@@ -112,7 +113,7 @@ py::tuple closest_pair(const MatrixArgument& x, const std::string& dtype, const 
     throw std::invalid_argument("a pair needs two rows");
   }
   const auto pair =
-      run_released({}, [&](Control& control) { return farpoint::cuda::closest_pair(problem, control); });
+      run_released({}, 0, [&](Control& control) { return farpoint::cuda::closest_pair(problem, control); });
   return py::make_tuple(pair.value, pair.i, pair.j);
 }
 
@@ -123,7 +124,7 @@ py::array_t<double> pairwise(const MatrixArgument& x, const MatrixArgument& y, c
                                         device_options(device, memory_limit, ready_after, false));
   py::array_t<double> values({problem.x.view.rows, problem.y.view.rows});
   const std::span<double> out(values.mutable_data(), static_cast<std::size_t>(values.size()));
-  run_released({}, [&](Control& control) { farpoint::cuda::pairwise(problem, out, control); });
+  run_released({}, 0, [&](Control& control) { farpoint::cuda::pairwise(problem, out, control); });
   return values;
 }
 
@@ -132,7 +133,7 @@ py::tuple scan(const MatrixArgument& points, const std::string& dtype, int devic
   const Matrix view = matrix(points, dtype);
   const DeviceOptions options = device_options(device, memory_limit, ready_after, false);
   const auto found =
-      run_released({}, [&](Control& control) { return farpoint::cuda::scan(view, options, control); });
+      run_released({}, 0, [&](Control& control) { return farpoint::cuda::scan(view, options, control); });
   return py::make_tuple(found.first_bad_row, found.first_zero_row, found.largest, found.smallest_row);
 }
 
@@ -181,9 +182,10 @@ PYBIND11_MODULE(_cuda, m) {
   m.def("scan", &scan, "points"_a, "dtype"_a, "device"_a, "memory_limit"_a, "ready_after"_a,
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
-  m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
-        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "device"_a, "memory_limit"_a,
-        "ready_after"_a, "eager"_a, "progress"_a, "Farthest-point selection; stored values, not distances.");
+  m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "prior"_a,
+        "prior_value"_a, "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "device"_a,
+        "memory_limit"_a, "ready_after"_a, "eager"_a, "listener"_a,
+        "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "device"_a,
         "memory_limit"_a, "ready_after"_a, "eager"_a,
         "(stored values, rows of y): nearest row of y for each row of x.");

@@ -20,29 +20,31 @@ using farpoint::MatrixView;
 using farpoint::cpu::SimdLevel;
 
 py::dict run_select(const py::array& points, const std::string& dtype, const std::string& metric,
-                    double scale, double largest, Index k, Index first, const IndexArray& selected,
-                    const std::optional<py::array>& anchors, double minimum_value, bool assign, int threads,
-                    const std::string& simd, bool eager, const std::optional<py::function>& progress) {
+                    double scale, double largest, Index k, const IndexArray& prior, double prior_value,
+                    const IndexArray& selected, const std::optional<py::array>& anchors, double minimum_value,
+                    bool assign, int threads, const std::string& simd, bool eager,
+                    const std::optional<py::function>& listener) {
   farpoint::cpu::SelectProblem problem;
   problem.eager = eager;
   problem.points = matrix_view(points, dtype);
   problem.metric = metric_kind(metric);
   problem.scale = scale;
   problem.largest = largest;
-  problem.selected = std::span(selected.data(), static_cast<std::size_t>(selected.size()));
+  problem.selected = index_span(selected);
   if (anchors) {
     problem.anchors = matrix_view(*anchors, dtype);
     if (problem.anchors.columns != problem.points.columns) {
       throw std::invalid_argument("anchors and points differ in columns");
     }
   }
-  problem.request = {k, first, minimum_value, assign};
+  problem.request = {k, index_span(prior), prior_value, minimum_value, assign};
   check_selection(problem.request, problem.points.rows, problem.selected, problem.anchors.rows);
   problem.threads = threads;
   problem.level = farpoint::cpu::choose_simd_level(simd);
 
-  return selection_dict(
-      run_released(progress, [&](Control& control) { return farpoint::cpu::select(problem, control); }));
+  return selection_dict(run_released(listener, problem.request.prior.size(), [&](Control& control) {
+    return farpoint::cpu::select(problem, control);
+  }));
 }
 
 farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::array& y,
@@ -69,7 +71,7 @@ py::tuple nearest(const py::array& x, const py::array& y, const std::string& dty
   const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, eager);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
-  run_released({}, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
+  run_released({}, 0, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
   return py::make_tuple(to_array(std::move(values)), to_array(std::move(indices)));
 }
 
@@ -80,7 +82,7 @@ py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::
     throw std::invalid_argument("a pair needs two rows");
   }
   const auto pair =
-      run_released({}, [&](Control& control) { return farpoint::cpu::closest_pair(problem, control); });
+      run_released({}, 0, [&](Control& control) { return farpoint::cpu::closest_pair(problem, control); });
   return py::make_tuple(pair.value, pair.i, pair.j);
 }
 
@@ -90,15 +92,15 @@ py::array_t<double> pairwise(const py::array& x, const py::array& y, const std::
   const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, false);
   py::array_t<double> values({problem.x.rows, problem.y.rows});
   const std::span<double> out(values.mutable_data(), static_cast<std::size_t>(values.size()));
-  run_released({}, [&](Control& control) { farpoint::cpu::pairwise(problem, out, control); });
+  run_released({}, 0, [&](Control& control) { farpoint::cpu::pairwise(problem, out, control); });
   return values;
 }
 
 py::tuple scan(const py::array& points, const std::string& dtype, int threads, const std::string& simd) {
   const MatrixView view = matrix_view(points, dtype);
   const SimdLevel level = farpoint::cpu::choose_simd_level(simd);
-  const auto found =
-      run_released({}, [&](Control& control) { return farpoint::cpu::scan(view, threads, level, control); });
+  const auto found = run_released(
+      {}, 0, [&](Control& control) { return farpoint::cpu::scan(view, threads, level, control); });
   return py::make_tuple(found.first_bad_row, found.first_zero_row, found.largest, found.smallest_row);
 }
 
@@ -127,9 +129,9 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("scan", &scan, "points"_a, "dtype"_a, "threads"_a, "simd"_a,
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
-  m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
-        "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a,
-        "progress"_a, "Farthest-point selection; stored values, not distances.");
+  m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "prior"_a,
+        "prior_value"_a, "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a,
+        "eager"_a, "listener"_a, "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <span>
 
 #include "core/types.h"
 
@@ -22,10 +23,10 @@ class Interrupted : public std::exception {
 class Control {
  public:
   using Clock = std::chrono::steady_clock;
+  // What is picked so far, and at which stored values.
   struct Progress {
-    Index done = 0;
-    Index total = 0;
-    double value = kInfinity;
+    std::span<const Index> picks;
+    std::span<const double> values;
   };
   // Returns false when the call shall stop. Runs on the calling thread only.
   using Listener = std::function<bool(const Progress&)>;
@@ -35,7 +36,10 @@ class Control {
 
   bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
 
-  void set_progress(Index done, Index total, double value) { progress_ = {done, total, value}; }
+  // Calling thread only. The spans must live until the next call, or as long as this is polled.
+  void set_progress(std::span<const Index> picks, std::span<const double> values) {
+    progress_ = {picks, values};
+  }
 
   // Calling thread only. True when the call shall stop.
   bool poll() {

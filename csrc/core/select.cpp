@@ -53,19 +53,23 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
   SelectStatistics& statistics = stages.statistics();
   Stopwatch stopwatch;
 
-  if (request.first >= 0) {
-    stages.accept_first(request.first);
-    result.indices.push_back(request.first);
-    result.values.push_back(kInfinity);
+  if (!request.prior.empty()) {
+    stages.accept(request.prior);
+    result.indices.assign(request.prior.begin(), request.prior.end());
+    result.values.assign(request.prior.size(), kInfinity);
   }
   stages.seed();
   statistics.seconds_seed = stopwatch.lap();
 
   RankController ranks(stages.capacity(), stages.free_rows());
   PickEnd end = PickEnd::level_exhausted;
+  double bound = request.prior_value;
   while (end == PickEnd::level_exhausted && stages.free_rows() > 0) {
     control.throw_if_stopped();
-    const double level_value = stages.value_at_rank(ranks.rank());
+    // The values of a selection that goes on say nothing yet: all rows are looked at once.
+    const bool goes_on = bound < kInfinity;
+    const double level_value = goes_on ? bound : stages.value_at_rank(ranks.rank());
+    bound = kInfinity;
     if (level_value == 0.0) {
       stages.pick_duplicates(request, result);
       break;
@@ -77,7 +81,9 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     statistics.seconds_certify += stopwatch.lap();
     const Index capacity = stages.capacity();
     const Index candidates = stages.catch_up(threshold, capacity);
-    ranks.observe(gathered, candidates, capacity);
+    if (!goes_on) {
+      ranks.observe(gathered, candidates, capacity);
+    }
     statistics.seconds_catch_up += stopwatch.lap();
     control.throw_if_stopped();
     end = stages.pick(threshold, request, result);

@@ -8,17 +8,22 @@
 // starts lower. Points below the threshold are not touched at all: each remembers how many picks it has
 // seen.
 //
-//   seed        distances of all points to the first pick                       Stages::seed
+//   seed        distances of all points to the first entry of the pick list     Stages::seed
 //   rank        choose a threshold that about so many points reach              Stages::value_at_rank
 //   gather      list the points that reach it                                   Stages::gather
 //   certify     drop those for which a near pick is found where one is likely   Stages::certify
 //   catch up    bring them up to date in blocks, stop at the threshold          Stages::catch_up
 //   pick        the plain loop, over the candidates only                        Stages::pick
 //
+// A selection goes on from an earlier one by the same stages: its picks are entries of the list that no
+// point has seen, and its last value is the first threshold, above which nothing can be left. Most points
+// fall below it at their first near pick, so that little of the work is done again.
+//
 // A device implements Stages; this file decides thresholds and when to end. Exactness does not depend on
 // any decision made here: any threshold gives the same picks.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "core/control.h"
@@ -28,10 +33,13 @@
 namespace farpoint {
 
 struct SelectRequest {
-  Index count = 0;           // picks wanted, at most the number of free rows
-  Index first = -1;          // the first pick, or -1: the farthest from what is kept away from
-  double minimum_value = 0;  // stop before a pick whose stored value is below this
-  bool assign = false;       // each point's nearest pick
+  Index count = 0;  // picks wanted, those of `prior` among them
+  // Picks that are made: the first one, or those of an earlier call, each at a value above 0. May be empty
+  // where something is kept away from: then the first pick is the farthest from that.
+  std::span<const Index> prior;
+  double prior_value = kInfinity;  // no free row's distance to all of them is above this
+  double minimum_value = 0;        // stop before a pick whose stored value is below this
+  bool assign = false;             // each point's nearest pick
 };
 
 struct SelectStatistics {
@@ -50,7 +58,7 @@ struct SelectStatistics {
 
 struct SelectResult {
   std::vector<Index> indices;
-  std::vector<double> values;        // stored values; infinity for a first pick with nothing before it
+  std::vector<double> values;        // stored values; infinity for those of SelectRequest::prior
   double next_value = 0;             // of the pick that would follow; 0 when no row is left
   std::vector<Index> labels;         // position in `indices`, or -1: kept away from
   std::vector<double> label_values;  // with labels: stored value to that pick
@@ -67,9 +75,8 @@ class Stages {
   Stages& operator=(const Stages&) = delete;
   virtual ~Stages() = default;
 
-  // Accepts row `first` as a pick with value infinity. Called once, before anything else, when nothing
-  // is kept away from.
-  virtual void accept_first(Index first) = 0;
+  // Accepts the rows as picks 0, 1, ... of the result. Called at most once, before anything else.
+  virtual void accept(std::span<const Index> rows) = 0;
   // Distances of all rows to the first entry of the pick list.
   virtual void seed() = 0;
   // A value that about `rank` free rows reach, never above the largest, and 0 only when the largest is

@@ -127,13 +127,13 @@ class Rounds {
 
   void make_trees() {
     std::vector<bool> taken;
-    if (!problem_.selected.empty() || request_.first >= 0) {
+    if (!problem_.selected.empty() || !request_.prior.empty()) {
       taken.resize(at(problem_.points.rows), false);
       for (const Index row : problem_.selected) {
         taken[at(row)] = true;
       }
-      if (request_.first >= 0) {
-        taken[at(request_.first)] = true;
+      for (const Index row : request_.prior) {
+        taken[at(row)] = true;
       }
     }
     const int trees = team_.size() == 1 ? 1 : tuning::kBucketTreesPerThread * team_.size();
@@ -149,7 +149,7 @@ class Rounds {
     }
   }
 
-  // Everything that comes before the first choice: rows and anchors kept away from, or the first pick.
+  // Everything that comes before the first choice: rows and anchors kept away from, and earlier picks.
   void keep_away() {
     const MatrixView& points = problem_.points;
     for (const Index row : problem_.selected) {
@@ -159,12 +159,12 @@ class Rounds {
       keep_away_from(problem_.anchors.row(i));
     }
     kept_away_ = pick_count_;
-    if (request_.first >= 0) {
-      keep_away_from(points.row(request_.first));
-      --free_rows_;
-      result_.indices.push_back(request_.first);
-      result_.values.push_back(kInfinity);
+    for (const Index row : request_.prior) {
+      keep_away_from(points.row(row));
     }
+    free_rows_ -= static_cast<Index>(request_.prior.size());
+    result_.indices.assign(request_.prior.begin(), request_.prior.end());
+    result_.values.assign(request_.prior.size(), kInfinity);
   }
 
   void keep_away_from(const std::byte* row) {
@@ -179,7 +179,7 @@ class Rounds {
   }
 
   void pick_all() {
-    Threshold threshold = Threshold::at_value(kInfinity);
+    Threshold threshold = Threshold::at_value(request_.prior_value);
     double gap = tuning::kBucketFirstGap;
     while (true) {
       apply(threshold);
@@ -196,8 +196,7 @@ class Rounds {
         if (pick_among_candidates()) {
           return;
         }
-        control_.set_progress(static_cast<Index>(result_.indices.size()), request_.count,
-                              result_.values.empty() ? kInfinity : result_.values.back());
+        control_.set_progress(result_.indices, result_.values);
         if (found > wanted_) {
           gap = std::max(gap * 0.7, 1e-12);
         } else if (found < wanted_ / 2) {
@@ -557,6 +556,9 @@ class Rounds {
         // A pick is at 0 from itself.
         result_.label_values[row] = std::max(static_cast<double>(forest_.values[slot]), 0.0);
       }
+    }
+    for (std::size_t position = 0; position < request_.prior.size(); ++position) {
+      result_.labels[at(request_.prior[position])] = static_cast<Index>(position);
     }
     result_.statistics.seconds_assign = seconds_since(began);
   }

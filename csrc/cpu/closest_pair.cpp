@@ -189,7 +189,7 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
     return false;
   }
   std::ranges::fill(state.values, near.value);
-  if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
+  if (share_in_vain(state, kInfinity) > schedule.max_in_vain_at_trial) {
     return false;
   }
   if (problem.eager || basis_pays(points, work_of(problem))) {

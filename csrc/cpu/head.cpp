@@ -73,9 +73,9 @@ double dot(const float* x, const float* y, Index count) {
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis, and so is one that is
-// shorter than this: its numbers are subnormal, or what rounding left of others, and float32 may not hold the inverse
-// of its length.
+// Gram-Schmidt, each row twice. A row that depends on those before it is replaced by an axis, and so is one
+// that is shorter than this: its numbers are subnormal, or what rounding left of others, and float32 may not
+// hold the inverse of its length.
 constexpr double kShortestRow = 0x1p-100;
 
 void orthonormalise(FloatMatrix& q, Control& control) {

@@ -78,7 +78,7 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
   control.throw_if_stopped();
   Threshold everything = Threshold::everything();
   certify(state, everything, 1);
-  if (share_in_vain(state) > schedule.max_in_vain_at_trial) {
+  if (share_in_vain(state, kInfinity) > schedule.max_in_vain_at_trial) {
     return false;
   }
   state.cells.reset();

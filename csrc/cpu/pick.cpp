@@ -302,7 +302,7 @@ class PickLoop {
     } catch (...) {
       failure_ = std::current_exception();  // ends the next round for every thread
     }
-    state_.control.set_progress(position + 1, request_.count, pick.value);
+    state_.control.set_progress(result_.indices, result_.values);
   }
 
   SelectState& state_;

@@ -13,30 +13,45 @@ std::size_t at(Index i) {
 
 }  // namespace
 
-void ScreenPlan::before_level(SelectState& state) {
+void ScreenPlan::before_level(SelectState& state, const Threshold& threshold) {
   if (state.codes) {
     drop_what_lets_too_much_through(state);
-  } else if (worth_coding(state)) {
+  } else if (worth_coding(state, threshold)) {
     add_codes(state);
     last_ = state.screened;
   }
   if (state.codes) {
     add_cells(state);
+  }
+}
+
+void ScreenPlan::before_catch_up(SelectState& state) {
+  if (state.codes) {
     add_head(state);
   }
 }
 
-bool ScreenPlan::worth_coding(const SelectState& state) const {
+Index ScreenPlan::picks_left(const SelectState& state) const {
+  const auto listed = static_cast<Index>(state.listed.size());
+  const Index sample = std::min(listed, tuning::kTrialRows);
+  Index seen = 0;
+  for (Index s = 0; s < sample; ++s) {
+    seen += state.progress[at(state.listed[at(s * listed / sample)])];
+  }
+  return state.kept_away + count_ - (sample == 0 ? state.picks.size() : seen / sample);
+}
+
+bool ScreenPlan::worth_coding(const SelectState& state, const Threshold& threshold) const {
   const Frame& frame = state.points.frame();
-  const Index left = state.kept_away + count_ - state.picks.size();
+  const Index left = picks_left(state);
   const double work = static_cast<double>(state.points.size()) * static_cast<double>(left) *
                       static_cast<double>(frame.dimension());
   return state.picks.size() >= trial_at_ && frame.dimension() >= schedule_.min_code_columns &&
          work >= schedule_.min_code_work && frame.code_bound(0.0).usable() && !state.listed.empty() &&
-         share_in_vain(state) < schedule_.max_in_vain_at_trial;
+         share_in_vain(state, threshold.last.value) < schedule_.max_in_vain_at_trial;
 }
 
-double share_in_vain(const SelectState& state) {
+double share_in_vain(const SelectState& state, double level) {
   const Points& points = state.points;
   const Frame& frame = points.frame();
   const ScreenBound bound = frame.code_bound(0.0);
@@ -59,7 +74,7 @@ double share_in_vain(const SelectState& state) {
   Index in_vain = 0;
   for (Index r = 0; r < rows; ++r) {
     const Index i = state.listed[at(r * listed / rows)];
-    const double value = state.values[at(i)];
+    const double value = std::min(state.values[at(i)], level);
     const RowCode numbers = code_row(frame, points.row(i), points.self_dot(i), packed, codes.data());
     const float bias = bound.point_bias(static_cast<double>(numbers.squared_norm), value);
     frame.code().dots(codes.data(), pick_codes.data(), picks, padded, dots.data());
@@ -155,10 +170,10 @@ void ScreenPlan::judge_rings(const LookUps& results, int rings) {
 
 void ScreenPlan::add_cells(SelectState& state) const {
   const Index picks = state.picks.size();
-  const Index left = state.kept_away + count_ - picks;
-  const Index cells =
-      std::min(std::clamp((picks + left) / tuning::kPicksPerCell, tuning::kMinCells, tuning::kMaxCells),
-               state.points.size() / 4);
+  const Index left = picks_left(state);
+  const Index cells = std::min(
+      std::clamp((state.kept_away + count_) / tuning::kPicksPerCell, tuning::kMinCells, tuning::kMaxCells),
+      state.points.size() / 4);
   if (state.cells || picks < schedule_.picks_before_cells || cells == 0 || left < cells) {
     return;
   }
@@ -168,7 +183,7 @@ void ScreenPlan::add_cells(SelectState& state) const {
 
 void ScreenPlan::add_head(SelectState& state) {
   const Index picks = state.picks.size();
-  const Index left = state.kept_away + count_ - picks;
+  const Index left = picks_left(state);
   const double work = schedule_.share_screened * static_cast<double>(state.points.size()) *
                       static_cast<double>(left) * static_cast<double>(state.points.frame().dimension());
   if (state.head || !heads_wanted_ ||

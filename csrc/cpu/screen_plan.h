@@ -21,22 +21,27 @@ void add_codes(SelectState& state);
 // Makes a head of that many columns, unless its bound would let every pair through; it codes rows and picks
 // when they are needed.
 void add_head_of(SelectState& state, const Basis& basis, Index columns);
-// The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
-double share_in_vain(const SelectState& state);
+// The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain, once the
+// rows' values have fallen to `level`.
+double share_in_vain(const SelectState& state, double level);
 
 class ScreenPlan {
  public:
   ScreenPlan(Index count, const tuning::Schedule& schedule) : schedule_(schedule), count_(count) {}
 
   // Called with the rows of the level in state.listed.
-  void before_level(SelectState& state);
+  void before_level(SelectState& state, const Threshold& threshold);
+  // Called with the rows that certificates have left.
+  void before_catch_up(SelectState& state);
   // How many rings of cells to look into at this level: those that settle too few rows for what they cost,
   // as in data without neighbourhoods, are tried again ever more rarely.
   int rings_wanted(const SelectState& state);
   void judge_rings(const LookUps& results, int rings);
 
  private:
-  bool worth_coding(const SelectState& state) const;
+  // Entries of the pick list that the average listed row is still to meet, those to come among them.
+  Index picks_left(const SelectState& state) const;
+  bool worth_coding(const SelectState& state, const Threshold& threshold) const;
   void drop_what_lets_too_much_through(SelectState& state);
   void add_cells(SelectState& state) const;
   void add_head(SelectState& state);

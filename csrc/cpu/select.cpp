@@ -45,7 +45,11 @@ class CpuStages final : public Stages {
     state_.free_rows -= static_cast<Index>(problem.selected.size());
   }
 
-  void accept_first(Index first) override { state_.take(first, 0, kInfinity); }
+  void accept(std::span<const Index> rows) override {
+    for (std::size_t position = 0; position < rows.size(); ++position) {
+      state_.take(rows[position], static_cast<Index>(position), kInfinity);
+    }
+  }
 
   void seed() override {
     state_.team.for_each(state_.points.size(), tuning::kRowsPerTask, state_.control,
@@ -57,9 +61,6 @@ class CpuStages final : public Stages {
                              }
                            }
                          });
-    if (!state_.labels.empty()) {
-      std::ranges::fill(state_.labels, Index{0});
-    }
     state_.screened.refined += state_.points.size();
     state_.screened.improved += state_.points.size();
   }
@@ -107,13 +108,14 @@ class CpuStages final : public Stages {
   }
 
   void certify(const Threshold& threshold) override {
-    plan_.before_level(state_);
+    plan_.before_level(state_, threshold);
     if (const int rings = plan_.rings_wanted(state_); rings > 0) {
       plan_.judge_rings(cpu::certify(state_, threshold, rings), rings);
     }
   }
 
   Index catch_up(Threshold& threshold, Index capacity) override {
+    plan_.before_catch_up(state_);
     return cpu::catch_up(state_, threshold, capacity);
   }
 
@@ -214,7 +216,6 @@ void SelectState::take(Index i, Index position, double value) {
 }
 
 SelectResult select(const SelectProblem& problem, Control& control) {
-  control.set_progress(0, problem.request.count, kInfinity);
   // Tests of the levels' own schedule ask for it by name.
   if (!problem.eager && buckets_suit(problem)) {
     ThreadTeam team(bucket_threads(problem));

@@ -26,10 +26,13 @@ __global__ void reset_kernel(RowState state, Index size) {
   }
 }
 
-__global__ void take_kernel(const Index* rows, Index count, double* values) {
+__global__ void take_kernel(const Index* rows, Index count, RowState state, Index first_label) {
   const Index i = thread_number();
   if (i < count) {
-    values[rows[i]] = kTaken;
+    state.values[rows[i]] = kTaken;
+    if (state.labels != nullptr && first_label >= 0) {
+      state.labels[rows[i]] = static_cast<std::int32_t>(first_label + i);
+    }
   }
 }
 
@@ -132,8 +135,9 @@ void reset(const RowState& state, Index size, const Device& device) {
   check(launch(reset_kernel, thread_each(size, device), state, size), "preparing rows");
 }
 
-void take_rows(const Index* rows, Index count, double* values, const Device& device) {
-  check(launch(take_kernel, thread_each(count, device), rows, count, values), "preparing rows");
+void take_rows(const Index* rows, Index count, const RowState& state, Index first_label,
+               const Device& device) {
+  check(launch(take_kernel, thread_each(count, device), rows, count, state, first_label), "preparing rows");
 }
 
 void seed(const Contract& contract, Rows rows, Index begin, Index end, const RowState& state,

@@ -8,8 +8,9 @@ namespace farpoint::cuda {
 
 // values = kInfinity, progress = 0, labels (if any) = 0.
 void reset(const RowState& state, Index size, const Device& device);
-// values[rows[i]] = kTaken.
-void take_rows(const Index* rows, Index count, double* values, const Device& device);
+// Row rows[i] is taken, for i < count. Its label, if there are any, becomes first_label + i; -1: stays.
+void take_rows(const Index* rows, Index count, const RowState& state, Index first_label,
+               const Device& device);
 // Rows begin .. end - 1 that are not taken against entry 0 of the pick list: value, progress 1, label 0.
 // rows.row(i - begin) is row i.
 void seed(const Contract& contract, Rows rows, Index begin, Index end, const RowState& state,

@@ -35,7 +35,7 @@ class DeviceStages final : public Stages {
       Buffer<Index> selected(static_cast<Index>(problem.selected.size()));
       upload(device(), selected.data(), problem.selected);
       state_.picks().append_rows(selected.data(), selected.size(), control);
-      take_rows(selected.data(), selected.size(), state_.rows().values, device());
+      take_rows(selected.data(), selected.size(), state_.rows(), -1, device());
     }
     if (anchors != nullptr) {
       state_.picks().append_others(*anchors);
@@ -43,16 +43,12 @@ class DeviceStages final : public Stages {
     device().synchronise(control);  // before what was copied from goes
   }
 
-  void accept_first(Index first) override {
-    Buffer<Index> row(1);
-    upload(device(), row.data(), std::span<const Index>(&first, 1));
-    state_.picks().append_rows(row.data(), 1, *control_);
-    take_rows(row.data(), 1, state_.rows().values, device());
-    if (state_.rows().labels != nullptr) {
-      const auto entry = static_cast<std::int32_t>(kept_away_);
-      upload(device(), state_.rows().labels + first, std::span<const std::int32_t>(&entry, 1));
-    }
-    --free_rows_;
+  void accept(std::span<const Index> rows) override {
+    Buffer<Index> accepted(static_cast<Index>(rows.size()));
+    upload(device(), accepted.data(), rows);
+    state_.picks().append_rows(accepted.data(), accepted.size(), *control_);
+    take_rows(accepted.data(), accepted.size(), state_.rows(), kept_away_, device());
+    free_rows_ -= accepted.size();
     device().synchronise(*control_);  // before what was copied from goes
   }
 
@@ -157,7 +153,7 @@ class DeviceStages final : public Stages {
     }
     Buffer<Index> taken(static_cast<Index>(rows.size()));
     upload<Index>(device(), taken.data(), rows);
-    take_rows(taken.data(), taken.size(), state_.rows().values, device());
+    take_rows(taken.data(), taken.size(), state_.rows(), -1, device());
     device().synchronise(*control_);
   }
 
@@ -246,7 +242,7 @@ class DeviceStages final : public Stages {
     read(device(), std::span(result.indices).subspan(before), picked_.data(), *control_);
     read(device(), std::span(result.values).subspan(before), picked_values_.data(), *control_);
     if (report.picked > 0) {
-      control_->set_progress(static_cast<Index>(result.indices.size()), request.count, result.values.back());
+      control_->set_progress(result.indices, result.values);
     }
     return report;
   }
@@ -270,7 +266,6 @@ class DeviceStages final : public Stages {
 }  // namespace
 
 SelectResult select(const SelectProblem& problem, Control& control) {
-  control.set_progress(0, problem.request.count, kInfinity);
   const Index picks =
       static_cast<Index>(problem.selected.size()) + problem.anchors.view.rows + problem.request.count;
   check_sizes(problem.points.view.rows, picks);

@@ -1,6 +1,8 @@
 // Selection by buckets, against the plain loop, on data made to be hard for boxes, bounds and ties.
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include <functional>
 #include <limits>
 #include <string>
@@ -17,6 +19,8 @@ using farpoint::SelectResult;
 using namespace farpoint::cpu;
 
 namespace {
+
+constexpr std::array<Index, 1> kRowZero = {0};
 
 // Rows of any element type, and what their elements are in float64.
 struct Rows {
@@ -179,7 +183,10 @@ void compare(const Rows& rows, Index k, const Options& options = {}) {
           problem.anchors = options.anchors->view();
         }
         const bool nothing_before = options.selected.empty() && options.anchors == nullptr;
-        problem.request = {k, nothing_before ? options.first : -1, options.minimum, assign};
+        problem.request = {.count = k, .minimum_value = options.minimum, .assign = assign};
+        if (nothing_before) {
+          problem.request.prior = std::span(&options.first, 1);
+        }
         problem.scale = options.scale;
         problem.largest = rows.exact.largest();
         problem.level = level;
@@ -403,7 +410,7 @@ TEST_CASE("buckets: a stop is obeyed") {
     SelectProblem problem;
     problem.points = rows.view();
     problem.largest = 1.0;
-    problem.request = {200000, 0, 0.0, true};
+    problem.request = {.count = 200000, .prior = kRowZero, .assign = true};
     ThreadTeam team(threads);
     CHECK_THROWS_AS(select_by_buckets(problem, team, control), farpoint::Interrupted);
     CHECK(calls == 3);

@@ -2,6 +2,8 @@
 // several orders: a result that depends on the order has a barrier too few.
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -20,6 +22,8 @@ using farpoint::Metric;
 using namespace farpoint::cuda;
 
 namespace {
+
+constexpr std::array<Index, 1> kRowZero = {0};
 
 // Where a matrix may lie, and how the engine may work on it.
 enum class Place { host, device, staged };
@@ -173,7 +177,10 @@ void compare(const plain::Matrix<T>& m, const Case& c) {
     problem.metric = c.metric;
     problem.largest = m.largest();
     problem.selected = c.selected;
-    problem.request = {c.k, c.selected.empty() && c.anchors == 0 ? c.first : -1, c.minimum_value, true};
+    problem.request = {.count = c.k, .minimum_value = c.minimum_value, .assign = true};
+    if (c.selected.empty() && c.anchors == 0) {
+      problem.request.prior = std::span(&c.first, 1);
+    }
     problem.options.eager = variant.eager;
     problem.options.stage = variant.place == Place::staged;
     Control control;
@@ -279,7 +286,7 @@ TEST_CASE("a stop is obeyed on a device") {
   SelectProblem problem;
   problem.points = {m.view(ElementType::float32), false};
   problem.largest = m.largest();
-  problem.request = {400, 0, 0.0, true};
+  problem.request = {.count = 400, .prior = kRowZero, .assign = true};
   CHECK_THROWS_AS(farpoint::cuda::select(problem, control), farpoint::Interrupted);
   CHECK(calls == 3);
 }
@@ -360,7 +367,7 @@ TEST_CASE("whatever call fails, the error is reported and nothing is left behind
   SelectProblem problem;
   problem.points = {m.view(ElementType::float32), false};
   problem.largest = m.largest();
-  problem.request = {30, 0, 0.0, true};
+  problem.request = {.count = 30, .prior = kRowZero, .assign = true};
   // The call that fails is further on every time, until it lies behind the end. Some may fail unnoticed:
   // those that wait for memory which is freed anyway.
   int failures = 0;
@@ -420,7 +427,7 @@ TEST_CASE("calls of several threads do not disturb each other") {
         SelectProblem problem;
         problem.points = {m.view(ElementType::float32), false};
         problem.largest = m.largest();
-        problem.request = {50, 0, 0.0, false};
+        problem.request = {.count = 50, .prior = kRowZero};
         Control control;
         const auto actual = farpoint::cuda::select(problem, control);
         same += actual.indices == expected.indices && actual.values == expected.values ? 1 : 0;
@@ -441,7 +448,7 @@ TEST_CASE("too little memory: staged, then float32, then an error that says how 
   SelectProblem problem;
   problem.points = {m.view(ElementType::float32), false};
   problem.largest = m.largest();
-  problem.request = {40, 0, 0.0, false};
+  problem.request = {.count = 40, .prior = kRowZero};
   problem.options.eager = true;
   bool fits = true;
   bool refused = false;

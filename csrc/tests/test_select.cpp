@@ -21,7 +21,7 @@ void compare(const plain::Matrix<T>& m, Index k, Index first) {
       SelectProblem problem;
       problem.points = m.view(plain::type_of<T>());
       problem.largest = m.largest();
-      problem.request = {k, first, 0.0, true};
+      problem.request = {.count = k, .prior = std::span(&first, 1), .assign = true};
       problem.threads = threads;
       problem.level = level;
       Control control;
@@ -83,7 +83,8 @@ TEST_CASE("a stop is obeyed") {
     SelectProblem problem;
     problem.points = m.view(farpoint::ElementType::float32);
     problem.largest = m.largest();
-    problem.request = {20000, 0, 0.0, true};
+    const Index first = 0;
+    problem.request = {.count = 20000, .prior = std::span(&first, 1), .assign = true};
     problem.threads = threads;
     CHECK_THROWS_AS(farpoint::cpu::select(problem, control), farpoint::Interrupted);
     CHECK(calls == 3);

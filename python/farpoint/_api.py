@@ -153,29 +153,33 @@ def select(
     points, frame = prepared.matrices[0], prepared.frame
     kept_away = anchors is not None or len(rows) > 0
     first = _first_row(check.check_start(start, seed, n, kept_away), points, frame, seed)
+    prior, prior_radii = np.array(first, dtype=np.int64), np.full(len(first), np.inf)
 
-    minimum = 0.0
-    if distance is not None:
-        minimum = prepared.metric.smallest_value(distance, prepared.unit, frame.stored)
-    with listening(progress, count, prepared.metric, prepared.unit) as listener:
+    def smallest_value(distance: float) -> float:
+        return prepared.metric.smallest_value(distance, prepared.unit, frame.stored)
+
+    minimum = 0.0 if distance is None else smallest_value(distance)
+    with listening(progress, count, prior_radii, prepared.metric, prepared.unit) as listener:
         problem = SelectProblem(
             points=points,
             frame=frame,
             k=count,
-            first=first,
+            prior=prior,
+            prior_value=smallest_value(prior_radii[-1]) if len(prior) else math.inf,
             selected=rows,
             anchors=prepared.matrices[1] if anchors is not None else None,
             minimum_value=minimum,
             assign=bool(assign),
-            progress=listener,
+            listener=listener,
         )
         raw = prepared.plan.run(lambda chosen: chosen.select(problem))
-        if listener is not None and len(raw.indices):
-            listener(len(raw.indices), count, float(raw.values[-1]))
+        if listener is not None:
+            listener.complete(raw)
     label_values = raw.label_values
+    radii = prepared.metric.distances(raw.values, prepared.unit)
     return Selection(
-        indices=raw.indices,
-        radii=prepared.metric.distances(raw.values, prepared.unit),
+        indices=np.concatenate((prior, raw.indices)),
+        radii=np.concatenate((prior_radii, radii)),
         covering_radius=prepared.metric.distance(raw.next_value, prepared.unit),
         metric=prepared.metric.name,
         labels=raw.labels,
@@ -198,12 +202,15 @@ def select(
 
 def _first_row(
     start: int | str | None, points: AnyMatrix, frame: Frame, seed: int | np.random.Generator | None
-) -> int | None:
+) -> list[int]:
+    if start is None:
+        return []
     if start == "center":
-        return center_row(points, frame)
+        return [center_row(points, frame)]
     if start == "random":
-        return random_row(len(points), seed)
-    return start  # type: ignore[return-value]
+        return [random_row(len(points), seed)]
+    assert isinstance(start, int)
+    return [start]
 
 
 def nearest(

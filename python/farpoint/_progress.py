@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from farpoint._metrics import Metric, Unit
-from farpoint.backends._protocol import ProgressListener
+from farpoint._metrics import FloatArray, Metric, Unit
+from farpoint.backends._protocol import IndexArray, RawSelection, ValueArray
 
 Progress = bool | Callable[[int, int, float], object]
 
 
 class Reporter:
-    """Turns stored values into radii on the way to whoever listens, and skips repeated reports."""
+    """Listens to the picks of a selection, and tells (done, total, radius) to whoever wants to know."""
 
-    def __init__(self, target: Callable[[int, int, float], object], metric: Metric, unit: Unit) -> None:
+    def __init__(
+        self,
+        target: Callable[[int, int, float], object],
+        total: int,
+        known: FloatArray,
+        metric: Metric,
+        unit: Unit,
+    ) -> None:
         self._target = target
+        self._total = total
+        self._known = self._done = len(known)
+        self._radius = float(known[-1]) if len(known) else math.inf
+        self._reported = -1
         self._metric = metric
         self._unit = unit
-        self._last = -1
 
-    def __call__(self, done: int, total: int, value: float) -> None:
-        """Report that `done` picks are made, the last at `value`."""
-        if done != self._last:
-            self._last = done
-            self._target(done, total, self._metric.distance(value, self._unit))
+    def __call__(self, rows: IndexArray, values: ValueArray) -> None:
+        """Take new picks."""
+        if len(rows):
+            self._done += len(rows)
+            self._radius = self._metric.distance(float(values[-1]), self._unit)
+            self._report()
+
+    def complete(self, found: RawSelection) -> None:
+        """Take the picks of the finished selection that were not heard of yet."""
+        heard = self._done - self._known
+        self(found.indices[heard:], found.values[heard:])
+        if self._reported != self._done:
+            self._report()
+
+    def _report(self) -> None:
+        self._reported = self._done
+        self._target(self._done, self._total, self._radius)
 
 
 @contextmanager
 def listening(
-    progress: Progress, total: int, metric: Metric, unit: Unit
-) -> Iterator[ProgressListener | None]:
-    """Yield what backends call with (done, total, stored value), or None."""
+    progress: Progress, total: int, known: FloatArray, metric: Metric, unit: Unit
+) -> Iterator[Reporter | None]:
+    """Yield what listens to the picks after those of radii `known`, or None."""
     if callable(progress):
-        yield Reporter(progress, metric, unit)
+        yield Reporter(progress, total, known, metric, unit)
     elif progress is True:
         with _bar(total) as update:
-            yield Reporter(update, metric, unit)
+            yield Reporter(update, total, known, metric, unit)
     elif progress is False:
         yield None
     else:  # a caller without a type checker

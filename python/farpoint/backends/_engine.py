@@ -28,9 +28,10 @@ def raw_selection(found: dict[str, Any], problem: SelectProblem, **statistics: A
     anchors = 0 if problem.anchors is None else len(problem.anchors)
     seen = len(found["indices"]) + len(problem.selected) + anchors
     pairs = max(1, len(problem.points) * seen)
+    known = len(problem.prior)
     return RawSelection(
-        indices=found["indices"],
-        values=found["values"],
+        indices=found["indices"][known:],
+        values=found["values"][known:],
         next_value=found["next_value"],
         labels=found["labels"] if problem.assign else None,
         label_values=found["label_values"] if problem.assign else None,

@@ -14,8 +14,9 @@ ScanResult = tuple[int, int, float, float]
 ValueArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 
-# done, total, stored value of the last pick. Called on the calling thread; may raise to stop.
-ProgressListener = Callable[[int, int, float], None]
+# Rows, and their stored values: the picks made since it was called last. Called on the calling thread,
+# several times a second; may raise to stop. The last picks of a selection need not be among them.
+PickListener = Callable[[IndexArray, ValueArray], None]
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,21 @@ class SelectProblem:
 
     points: Any
     frame: Frame
-    k: int
-    first: int | None  # None exactly when something is kept away from
+    k: int  # those of `prior` among them
+    # Picks that are made, in order: the first one, or those of an earlier selection, each at a value above 0.
+    # Empty only where something is kept away from.
+    prior: IndexArray
+    prior_value: float  # no free row's stored value is above this; infinity where nothing is known
     selected: IndexArray
     anchors: Any
     minimum_value: float  # stop before a pick whose stored value is below this
     assign: bool
-    progress: ProgressListener | None
+    listener: PickListener | None
 
 
 @dataclass(frozen=True)
 class RawSelection:
-    """A selection in stored values."""
+    """The picks after those of SelectProblem.prior, in stored values."""
 
     indices: IndexArray
     values: ValueArray

@@ -324,9 +324,9 @@ class _Selector:
             anchors = self.workspace.read(problem.anchors)
             for chunk in _blocks(len(problem.anchors), _CHUNK_ROWS):
                 self.workspace.lower(self.values, self.labels, anchors, chunk, -1)
-        if problem.first is not None:
-            self._accept(problem.first, np.inf)
-            self._see(self._rows(np.array([problem.first])), 0)
+        for chunk in _blocks(len(problem.prior), _CHUNK_ROWS):
+            self._see(self._rows(problem.prior[chunk]), chunk.start)
+        self.free[problem.prior] = False
 
         next_value = 0.0
         while self.free.any():
@@ -337,7 +337,7 @@ class _Selector:
             seen = len(self.indices)
             best, ended = self._pick(candidates, threshold)
             if len(self.indices) > seen:
-                self._see(self._rows(np.array(self.indices[seen:])), seen)
+                self._see(self._rows(np.array(self.indices[seen:])), len(problem.prior) + seen)
                 self.batches += 1
             if ended:
                 next_value = max(best, 0.0)
@@ -370,8 +370,11 @@ class _Selector:
     def _pick_duplicates(self) -> None:
         """Every free row is at distance 0: they follow in row order."""
         if self.problem.minimum_value <= 0.0:
-            for row in np.flatnonzero(self.free)[: self.problem.k - len(self.indices)]:
+            for row in np.flatnonzero(self.free)[: self._wanted()]:
                 self._accept(int(row), 0.0)
+
+    def _wanted(self) -> int:
+        return self.problem.k - len(self.problem.prior) - len(self.indices)
 
     def _candidates(self) -> tuple[IndexArray, tuple[float, int]]:
         """Return the first rows in the order of picking, and the place of the last of them."""
@@ -402,7 +405,7 @@ class _Selector:
                 values,
                 threshold[0],
                 threshold[1],
-                min(picks, problem.k - len(self.indices)),
+                min(picks, self._wanted()),
                 problem.minimum_value,
                 picked_rows,
                 picked_values,
@@ -412,11 +415,11 @@ class _Selector:
             )
             for row, value in zip(picked_rows[:count], picked_values[:count], strict=True):
                 self._accept(int(row), float(value))
-            if count and problem.progress is not None:
-                problem.progress(len(self.indices), problem.k, self.radii[-1])
+            if count and problem.listener is not None:
+                problem.listener(picked_rows[:count].copy(), picked_values[:count].copy())
             if reason == workspace.kernels.EXHAUSTED:
                 return best, False
-            if reason == workspace.kernels.BELOW_MINIMUM or len(self.indices) == problem.k:
+            if reason == workspace.kernels.BELOW_MINIMUM or self._wanted() == 0:
                 return best, True
 
 

@@ -89,23 +89,25 @@ class ReferenceBackend:
         for row in problem.anchors if problem.anchors is not None else ():
             see(row, -1)
 
+        for position, row in enumerate(problem.prior):
+            free[row] = False
+            see(points[row], position)
+
         indices: list[int] = []
         radii: list[float] = []
-        following = problem.first
         while True:
-            if following is None and free.any():
-                # argmax returns the first of equal values: ties go to the lowest row.
-                following = int(np.argmax(np.where(free, values, -1.0)))
-            next_value = 0.0 if following is None else float(values[following])
-            if following is None or len(indices) == problem.k or next_value < problem.minimum_value:
+            # argmax returns the first of equal values: ties go to the lowest row.
+            following = int(np.argmax(np.where(free, values, -1.0)))
+            next_value = float(values[following]) if free[following] else 0.0
+            made = len(problem.prior) + len(indices)
+            if not free[following] or made == problem.k or next_value < problem.minimum_value:
                 break
             indices.append(following)
             radii.append(next_value)
             free[following] = False
-            see(points[following], len(indices) - 1)
-            if problem.progress is not None:
-                problem.progress(len(indices), problem.k, next_value)
-            following = None
+            see(points[following], made)
+            if problem.listener is not None:
+                problem.listener(np.array([following]), np.array([next_value]))
 
         return RawSelection(
             indices=np.array(indices, dtype=np.int64),
