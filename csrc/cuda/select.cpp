@@ -125,7 +125,7 @@ class DeviceStages final : public Stages {
       } else {
         cuda::pick(task, float_operands, device());
       }
-      const PickReport report = record(task, request, result);
+      const PickReport report = record(task, result);
       if (report.end != LaunchEnd::more) {
         result.next_value = report.next_value;
         return pick_end(report.end);
@@ -231,7 +231,7 @@ class DeviceStages final : public Stages {
   }
 
   // Takes over what a launch picked.
-  PickReport record(const PickTask& task, const SelectRequest& request, SelectResult& result) {
+  PickReport record(const PickTask& task, SelectResult& result) {
     PickReport report;
     read(device(), std::span(&report, 1), report_.data(), *control_);
     const std::size_t before = result.indices.size();

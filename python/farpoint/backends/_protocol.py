@@ -89,6 +89,88 @@ class PairProblem:
     frame: Frame
 
 
+@dataclass(frozen=True)
+class ShardProblem:
+    """Some of the rows of a selection that is spread over several engines."""
+
+    points: Any
+    frame: Frame  # of all shards
+    entries: int  # how many rows will be seen in all, about: engines plan with it
+    assign: bool
+
+
+@dataclass(frozen=True)
+class Level:
+    """Candidates: the free rows of a shard that are at or before (last_value, last_row) in the order of picking."""
+
+    rows: IndexArray  # of the shard; in no particular order
+    values: ValueArray  # exact: the stored values to the nearest entry seen
+    last_value: float
+    last_row: int
+
+
+class Shard(Protocol):
+    """The stages of a selection (csrc/core/select.h) for the rows of one shard, called from outside."""
+
+    @property
+    def free_rows(self) -> int:
+        """How many rows are neither picked nor kept away from."""
+        ...
+
+    def see(self, rows: Matrix, own: IndexArray, values: ValueArray | None) -> None:
+        """Append entries to the list of rows that all shards are compared with, in the same order everywhere.
+
+        `own[i]` is the row of this shard that entry i is, or -1. `values` are those at which they were picked;
+        None where they are kept away from, which comes before all picks.
+        """
+        ...
+
+    def level(self, value: float, capacity: int) -> Level:
+        """Bring the rows up to date whose stored value may be at least `value`, and return those where it is.
+
+        No more than `capacity`: the first in the order of picking.
+        """
+        ...
+
+    def sample(self, size: int) -> tuple[ValueArray, float]:
+        """Upper bounds of the values of about `size` evenly chosen free rows, and of all of them."""
+        ...
+
+    def assign(self) -> tuple[IndexArray, ValueArray]:
+        """Each row's nearest entry as a position among the picks, -1: one kept away from; and the value."""
+        ...
+
+    def statistics(self) -> dict[str, Any]:
+        """As in RawSelection.statistics."""
+        ...
+
+
+@dataclass(frozen=True)
+class CandidateProblem:
+    """Picks among candidates: rows of `points`, which are in the order of their numbers."""
+
+    points: Matrix
+    values: ValueArray  # at present
+    frame: Frame
+    k: int  # at most so many
+    last_value: (
+        float  # no pick that comes after (last_value, last_row), a row of `points`, in the order of picking
+    )
+    last_row: int
+    minimum_value: float
+
+
+@dataclass(frozen=True)
+class PickedCandidates:
+    """Picks among candidates, in order."""
+
+    rows: IndexArray  # of CandidateProblem.points
+    values: ValueArray
+    # Value of the pick that would follow: where k picks are made, or where it is below minimum_value; None where
+    # no candidate is left that may be picked.
+    next_value: float | None
+
+
 class Backend(Protocol):
     """One way to compute. All ways return the same bits."""
 
