@@ -101,7 +101,7 @@ class ShardProblem:
 
 @dataclass(frozen=True)
 class Level:
-    """Candidates: the free rows of a shard that are at or before (last_value, last_row) in the order of picking."""
+    """Candidates: the free rows of a shard that are not after (last_value, last_row) in the order of picking."""
 
     rows: IndexArray  # of the shard; in no particular order
     values: ValueArray  # exact: the stored values to the nearest entry seen
@@ -120,8 +120,8 @@ class Shard(Protocol):
     def see(self, rows: Matrix, own: IndexArray, values: ValueArray | None) -> None:
         """Append entries to the list of rows that all shards are compared with, in the same order everywhere.
 
-        `own[i]` is the row of this shard that entry i is, or -1. `values` are those at which they were picked;
-        None where they are kept away from, which comes before all picks.
+        `own[i]` is the row of this shard that entry i is, or -1. `values` are those at which they were
+        picked; None where they are kept away from, which comes before all picks.
         """
         ...
 
@@ -166,8 +166,8 @@ class PickedCandidates:
 
     rows: IndexArray  # of CandidateProblem.points
     values: ValueArray
-    # Value of the pick that would follow: where k picks are made, or where it is below minimum_value; None where
-    # no candidate is left that may be picked.
+    # Value of the pick that would follow: where k picks are made, or where it is below minimum_value; None
+    # where no candidate is left that may be picked.
     next_value: float | None
 
 
