@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bindings/arguments.h"
+#include "bindings/shard.h"
 #include "cpu/distances.h"
 #include "cpu/scan.h"
 #include "cpu/select.h"
@@ -132,6 +133,7 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "prior"_a,
         "prior_value"_a, "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a,
         "eager"_a, "listener"_a, "Farthest-point selection; stored values, not distances.");
+  farpoint::bindings::bind_shards(m);
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,

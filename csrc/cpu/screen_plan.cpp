@@ -91,17 +91,27 @@ double share_in_vain(const SelectState& state, double level) {
 void add_codes(SelectState& state) {
   const Frame& frame = state.points.frame();
   state.codes = std::make_unique<CodedRows>(code_all_rows(state.points, state.team, state.control));
-  // Entry p of anchor_codes is entry p of the pick list, so those before an anchor have room too.
   state.anchor_codes = std::make_unique<CodedRows>(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  code_anchors(state);
+  state.float_tiles.reset();
+}
+
+void code_anchors(SelectState& state) {
+  const Frame& frame = state.points.frame();
+  // Entry p of anchor_codes is entry p of the pick list, so those before an anchor have room too.
   CodedRows& anchors = *state.anchor_codes;
-  Index last = state.kept_away - 1;
-  while (last >= 0 && state.picks.source(last) >= 0) {
-    --last;
+  const Index first = anchors.size();
+  Index end = state.picks.size();
+  while (end > first && state.picks.source(end - 1) >= 0) {
+    --end;
   }
-  anchors.grow(last + 1);
-  state.team.for_each(last + 1, tuning::kRowsPerTask, state.control, [&](int, Index begin, Index end) {
+  if (end == first) {
+    return;
+  }
+  anchors.grow(end - first);
+  state.team.for_each(end - first, tuning::kRowsPerTask, state.control, [&](int, Index begin, Index stop) {
     std::vector<float> packed;
-    for (Index p = begin; p < end; ++p) {
+    for (Index p = first + begin; p < first + stop; ++p) {
       if (state.picks.source(p) < 0) {
         anchors.entry_numbers().whole(p) =
             code_row(frame, state.picks.row(p), state.picks.self_dot(p), packed, anchors.entry_codes(p));
@@ -109,7 +119,6 @@ void add_codes(SelectState& state) {
     }
   });
   state.control.throw_if_stopped();
-  state.float_tiles.reset();
 }
 
 void add_head_of(SelectState& state, const Basis& basis, Index columns) {

@@ -18,6 +18,8 @@ namespace farpoint::cpu {
 
 // Codes all rows and all anchors of the pick list.
 void add_codes(SelectState& state);
+// Codes those entries of the pick list that are not rows of the matrix and were added since.
+void code_anchors(SelectState& state);
 // Makes a head of that many columns, unless its bound would let every pair through; it codes rows and picks
 // when they are needed.
 void add_head_of(SelectState& state, const Basis& basis, Index columns);

@@ -1,6 +1,6 @@
 // Farthest-point selection on the CPU: what core/select.h's stages work on.
 //
-//   select.cpp     seed, rank, gather, assign: passes over all rows
+//   stages.cpp     seed, rank, gather, assign: passes over all rows
 //   certify.cpp    the listed rows against the picks of their nearest cells
 //   catch_up.cpp   the listed rows against the picks that they have not seen, as a blocked product
 //   pick.cpp       the pick loop over the candidates
@@ -88,6 +88,8 @@ struct SelectState {
     now = found;
     return true;
   }
+  // Row i becomes an entry of the pick list that nothing may come near.
+  void keep_away_from(Index i);
   // Row i becomes pick number `position` of the result, at distance `value` from what came before.
   void take(Index i, Index position, double value);
 

@@ -7,7 +7,36 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['closest_pair', 'compiler', 'nearest', 'pairwise', 'scan', 'select', 'simd_level', 'simd_levels', 'version']
+__all__: list[str] = ['Shard', 'closest_pair', 'compiler', 'nearest', 'pairwise', 'pick_among', 'scan', 'select', 'simd_level', 'simd_levels', 'version']
+class Shard:
+    """
+    One shard of a selection that is spread over several engines.
+    """
+    def __init__(self, points: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, entries: typing.SupportsInt | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> None:
+        ...
+    def assign(self) -> tuple:
+        """
+        (labels, stored values) of all rows.
+        """
+    def level(self, value: typing.SupportsFloat | typing.SupportsIndex, capacity: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        """
+        (rows, stored values, last value, last row): the candidates of a level.
+        """
+    def sample(self, size: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        """
+        (upper bounds of sampled rows, of all rows).
+        """
+    def see(self, rows: numpy.ndarray, own: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None) -> None:
+        """
+        Append entries: picks at `values`, or what is kept away from.
+        """
+    def statistics(self) -> dict:
+        """
+        As `select` returns them, and whether codes are used.
+        """
+    @property
+    def free_rows(self) -> int:
+        ...
 def closest_pair(x: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
     """
     (stored value, i, j): the closest two rows.
@@ -19,6 +48,10 @@ def nearest(x: numpy.ndarray, y: numpy.ndarray, dtype: str, metric: str, scale: 
 def pairwise(x: numpy.ndarray, y: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> numpy.typing.NDArray[numpy.float64]:
     """
     Stored values of all pairs.
+    """
+def pick_among(points: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], k: typing.SupportsInt | typing.SupportsIndex, last_value: typing.SupportsFloat | typing.SupportsIndex, last_row: typing.SupportsInt | typing.SupportsIndex, minimum_value: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+    """
+    (rows, stored values, value of the next or None): picks among candidates alone.
     """
 def scan(points: numpy.ndarray, dtype: str, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> tuple:
     """

@@ -27,7 +27,6 @@ def raw_selection(found: dict[str, Any], problem: SelectProblem, **statistics: A
     """Turn what an extension's `select` returns into what a backend's does."""
     anchors = 0 if problem.anchors is None else len(problem.anchors)
     seen = len(found["indices"]) + len(problem.selected) + anchors
-    pairs = max(1, len(problem.points) * seen)
     known = len(problem.prior)
     return RawSelection(
         indices=found["indices"][known:],
@@ -35,18 +34,24 @@ def raw_selection(found: dict[str, Any], problem: SelectProblem, **statistics: A
         next_value=found["next_value"],
         labels=found["labels"] if problem.assign else None,
         label_values=found["label_values"] if problem.assign else None,
-        statistics={
-            **statistics,
-            "levels": found["levels"],
-            "pairs_screened": found["pairs_screened"],
-            "pairs_looked_up": found["pairs_looked_up"],
-            "pairs_confirmed": found["pairs_confirmed"],
-            "pairs_refined": found["pairs_refined"],
-            "pairs_improved": found["pairs_improved"],
-            "fraction_evaluated": min(1.0, found["pairs_screened"] / pairs),
-            "seconds_by_phase": {
-                phase: found[f"seconds_{phase}"]
-                for phase in ("seed", "certify", "catch_up", "pick", "assign")
-            },
-        },
+        statistics=engine_statistics(found, len(problem.points) * seen, **statistics),
     )
+
+
+def engine_statistics(found: dict[str, Any], pairs: int, **statistics: Any) -> dict[str, Any]:
+    """Return what an extension counted, and `statistics`; `pairs`: how many there are."""
+    counted = (
+        "levels",
+        "pairs_screened",
+        "pairs_looked_up",
+        "pairs_confirmed",
+        "pairs_refined",
+        "pairs_improved",
+    )
+    phases = ("seed", "certify", "catch_up", "pick", "assign")
+    return {
+        **statistics,
+        **{name: found[name] for name in counted},
+        "fraction_evaluated": min(1.0, found["pairs_screened"] / max(1, pairs)),
+        "seconds_by_phase": {phase: found[f"seconds_{phase}"] for phase in phases},
+    }

@@ -101,7 +101,7 @@ class ShardProblem:
 
 @dataclass(frozen=True)
 class Level:
-    """Candidates: the free rows of a shard that are not after (last_value, last_row) in the order of picking."""
+    """Candidates: the free rows of a shard that are not after (last_value, last_row) in the order."""
 
     rows: IndexArray  # of the shard; in no particular order
     values: ValueArray  # exact: the stored values to the nearest entry seen

@@ -7,16 +7,21 @@ import os
 from functools import cache
 from typing import Any
 
-from farpoint.backends._engine import eager, raw, raw_selection
+from farpoint.backends._engine import eager, engine_statistics, raw, raw_selection
 from farpoint.backends._protocol import (
+    CandidateProblem,
     Capabilities,
     Frame,
     IndexArray,
+    Level,
     Matrix,
     PairProblem,
+    PickedCandidates,
     RawSelection,
     ScanResult,
     SelectProblem,
+    Shard,
+    ShardProblem,
     ValueArray,
 )
 
@@ -95,6 +100,25 @@ class CpuBackend:
         )
         return raw_selection(found, problem, simd=simd)
 
+    def shard(self, problem: ShardProblem) -> Shard:
+        """Some of the rows of a selection that is spread over several engines."""
+        return _CpuShard(problem)
+
+    def pick_among(self, problem: CandidateProblem) -> PickedCandidates:
+        """Pick among candidates alone."""
+        rows, values, next_value = _extension().pick_among(
+            points=raw(problem.points),
+            values=problem.values,
+            k=problem.k,
+            last_value=problem.last_value,
+            last_row=problem.last_row,
+            minimum_value=problem.minimum_value,
+            simd=simd_level(),
+            eager=eager(),
+            **_frame_arguments(problem.frame),
+        )
+        return PickedCandidates(rows, values, next_value)
+
     def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
         """Nearest row of y for each row of x."""
         values, indices = _extension().nearest(
@@ -122,6 +146,46 @@ class CpuBackend:
             **_frame_arguments(problem.frame),
         )
         return values
+
+
+class _CpuShard:
+    """The extension's shard, with its problem's conventions."""
+
+    def __init__(self, problem: ShardProblem) -> None:
+        self._problem = problem
+        self._simd = simd_level()
+        self._shard = _extension().Shard(
+            points=raw(problem.points),
+            entries=problem.entries,
+            assign=problem.assign,
+            simd=self._simd,
+            eager=eager(),
+            **_frame_arguments(problem.frame),
+        )
+        self._seen = 0
+
+    @property
+    def free_rows(self) -> int:
+        return int(self._shard.free_rows)
+
+    def see(self, rows: Matrix, own: IndexArray, values: ValueArray | None) -> None:
+        self._shard.see(raw(rows), own, values)
+        self._seen += len(rows)
+
+    def level(self, value: float, capacity: int) -> Level:
+        return Level(*self._shard.level(value, capacity))
+
+    def sample(self, size: int) -> tuple[ValueArray, float]:
+        values, largest = self._shard.sample(size)
+        return values, largest
+
+    def assign(self) -> tuple[IndexArray, ValueArray]:
+        labels, values = self._shard.assign()
+        return labels, values
+
+    def statistics(self) -> dict[str, Any]:
+        found = self._shard.statistics()
+        return engine_statistics(found, len(self._problem.points) * self._seen, simd=self._simd)
 
 
 def _frame_arguments(frame: Frame) -> dict[str, Any]:

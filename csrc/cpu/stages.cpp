@@ -1,0 +1,214 @@
+#include "cpu/stages.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/hash.h"
+
+namespace farpoint::cpu {
+namespace {
+
+std::size_t at(Index i) {
+  return static_cast<std::size_t>(i);
+}
+
+// Candidates that a level may have, so that the pick loop stays in the caches.
+Index candidate_capacity(Index row_bytes, Index bytes_per_thread, int threads, Index most) {
+  return std::clamp(bytes_per_thread / row_bytes * threads, tuning::kMinCandidates, most);
+}
+
+}  // namespace
+
+SelectState::SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign)
+    : points(the_points),
+      team(the_team),
+      control(the_control),
+      free_rows(the_points.size()),
+      values(at(the_points.size()), kInfinity),
+      progress(at(the_points.size()), 0),
+      labels(assign ? at(the_points.size()) : 0, 0) {}
+
+void SelectState::keep_away_from(Index i) {
+  picks.append(points.row(i), points.self_dot(i), i);
+  values[at(i)] = kTaken;
+  --free_rows;
+}
+
+void SelectState::take(Index i, Index position, double value) {
+  keep_away_from(i);
+  // At distance 0 an earlier entry is as near as the row itself and keeps the label.
+  if (!labels.empty() && value > 0.0) {
+    labels[at(i)] = kept_away + position;
+  }
+}
+
+CpuStages::CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
+    : state_(points, team, control, problem.request.assign),
+      plan_(problem.request.count, tuning::schedule(problem.eager)),
+      schedule_(tuning::schedule(problem.eager)) {
+  for (const Index i : problem.selected) {
+    state_.keep_away_from(i);
+  }
+  for (Index i = 0; i < problem.anchors.rows; ++i) {
+    const std::byte* row = problem.anchors.row(i);
+    const bool cosine = problem.metric == Metric::cosine;
+    state_.picks.append(row, cosine ? points.frame().self_dot(row) : 0.0, -1);
+  }
+  state_.kept_away = state_.picks.size();
+}
+
+void CpuStages::accept(std::span<const Index> rows) {
+  for (std::size_t position = 0; position < rows.size(); ++position) {
+    state_.take(rows[position], static_cast<Index>(position), kInfinity);
+  }
+}
+
+void CpuStages::seed() {
+  state_.team.for_each(state_.points.size(), tuning::kRowsPerTask, state_.control,
+                       [&](int, Index begin, Index end) {
+                         for (Index i = begin; i < end; ++i) {
+                           if (!state_.taken(i)) {
+                             state_.values[at(i)] = state_.value(i, 0);
+                             state_.progress[at(i)] = 1;
+                           }
+                         }
+                       });
+  state_.screened.refined += state_.points.size();
+  state_.screened.improved += state_.points.size();
+}
+
+std::vector<double> CpuStages::sample_values(Index size) const {
+  const Index rows = state_.points.size();
+  const Index sample = std::min(rows, size);
+  std::vector<double> values;
+  values.reserve(at(sample));
+  for (Index s = 0; s < sample; ++s) {
+    const double place = static_cast<double>(s) + (sample == rows ? 0.0 : unit_hash(s));
+    const auto i = static_cast<Index>(place * static_cast<double>(rows) / static_cast<double>(sample));
+    const double value = state_.values[at(std::min(i, rows - 1))];
+    if (value != kTaken) {
+      values.push_back(value);
+    }
+  }
+  return values;
+}
+
+double CpuStages::value_at_rank(Index rank) {
+  const Index rows = state_.points.size();
+  std::vector<double> sample = sample_values(tuning::kRankSample);
+  double value = 0.0;
+  if (!sample.empty()) {
+    const Index last = static_cast<Index>(sample.size()) - 1;
+    const auto wanted = static_cast<Index>(static_cast<double>(rank) *
+                                           static_cast<double>(std::min(rows, tuning::kRankSample)) /
+                                           static_cast<double>(rows));
+    const auto nth = sample.begin() + std::clamp<Index>(wanted - 1, 0, last);
+    std::nth_element(sample.begin(), nth, sample.end(), std::greater<>());
+    value = *nth;
+  }
+  return value > 0.0 ? value : largest_value();
+}
+
+Index CpuStages::gather(const Threshold& threshold) {
+  std::vector<std::vector<Index>> found(at(state_.team.size()));
+  state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
+                       [&](int thread, Index begin, Index end) {
+                         for (Index i = begin; i < end; ++i) {
+                           const double value = state_.values[at(i)];
+                           if (value != kTaken && threshold.admits(value, i)) {
+                             found[at(thread)].push_back(i);
+                           }
+                         }
+                       });
+  state_.listed.clear();
+  for (const auto& rows : found) {
+    state_.listed.insert(state_.listed.end(), rows.begin(), rows.end());
+  }
+  return static_cast<Index>(state_.listed.size());
+}
+
+void CpuStages::certify(const Threshold& threshold) {
+  plan_.before_level(state_, threshold);
+  if (const int rings = plan_.rings_wanted(state_); rings > 0) {
+    plan_.judge_rings(cpu::certify(state_, threshold, rings), rings);
+  }
+}
+
+Index CpuStages::catch_up(Threshold& threshold, Index capacity) {
+  plan_.before_catch_up(state_);
+  return cpu::catch_up(state_, threshold, capacity);
+}
+
+PickEnd CpuStages::pick(const Threshold& threshold, const SelectRequest& request, SelectResult& result) {
+  return cpu::pick(state_, threshold, request, result);
+}
+
+void CpuStages::pick_duplicates(const SelectRequest& request, SelectResult& result) {
+  result.next_value = 0.0;
+  if (request.minimum_value > 0.0) {
+    return;
+  }
+  for (Index i = 0; i < state_.points.size(); ++i) {
+    const auto position = static_cast<Index>(result.indices.size());
+    if (position == request.count) {
+      return;
+    }
+    if (!state_.taken(i)) {
+      state_.values[at(i)] = kTaken;
+      --state_.free_rows;
+      result.indices.push_back(i);
+      result.values.push_back(0.0);
+    }
+  }
+}
+
+void CpuStages::assign(SelectResult& result) {
+  Threshold everything = Threshold::everything();
+  gather(everything);
+  cpu::catch_up(state_, everything, state_.points.size());
+  result.labels.resize(at(state_.points.size()));
+  result.label_values.resize(result.labels.size());
+  for (std::size_t i = 0; i < result.labels.size(); ++i) {
+    result.labels[i] = std::max<Index>(state_.labels[i] - state_.kept_away, -1);
+    result.label_values[i] = std::max(state_.values[i], 0.0);  // a pick is at 0 from itself
+  }
+}
+
+Index CpuStages::capacity() const {
+  const Index dimension = state_.points.frame().dimension();
+  const Index rows = state_.codes ? candidate_capacity(dimension, schedule_.candidate_code_bytes_per_thread,
+                                                       state_.team.size(), schedule_.max_candidates)
+                                  : candidate_capacity(dimension * static_cast<Index>(sizeof(float)),
+                                                       schedule_.candidate_bytes_per_thread,
+                                                       state_.team.size(), schedule_.max_candidates);
+  return std::min(rows, std::max<Index>(state_.points.size(), 1));
+}
+
+Index CpuStages::free_rows() const {
+  return state_.free_rows;
+}
+
+SelectStatistics& CpuStages::statistics() {
+  SelectStatistics& s = state_.statistics;
+  ScreenCounts all = state_.screened;
+  all += state_.looked_up;
+  s.pairs_screened = all.screened;
+  s.pairs_looked_up = state_.looked_up.screened;
+  s.pairs_confirmed = all.confirmed;
+  s.pairs_refined = all.refined;
+  s.pairs_improved = all.improved;
+  return s;
+}
+
+double CpuStages::largest_value() {
+  std::vector<double> largest(at(state_.team.size()), 0.0);
+  state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
+                       [&](int thread, Index begin, Index end) {
+                         const auto first = state_.values.begin();
+                         largest[at(thread)] =
+                             std::max(largest[at(thread)], *std::max_element(first + begin, first + end));
+                       });
+  return *std::ranges::max_element(largest);
+}
+
+}  // namespace farpoint::cpu
