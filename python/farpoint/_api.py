@@ -346,18 +346,18 @@ def pairwise_distances(
     x, y = prepared.matrices[0], prepared.matrices[-1]
     target = check.check_out(out, x, (len(x), len(y)))
 
-    def distances(rows: slice) -> npt.NDArray[np.float64]:
-        problem = PairProblem(x[rows], y, prepared.frame)
+    def distances(rows: AnyMatrix) -> npt.NDArray[np.float64]:
+        problem = PairProblem(rows, y, prepared.frame)
         values = prepared.plan.run(lambda chosen: chosen.pairwise(problem))
         return prepared.metric.distances(values, prepared.unit)
 
     if target is None:
-        return distances(slice(None))
+        return distances(x)
     step = max(1, _OUT_ELEMENTS // len(y))
     for begin in range(0, len(x), step):
         block = slice(begin, begin + step)
         with np.errstate(over="ignore"):
-            write_rows(target, block, distances(block).astype(target.dtype, copy=False))
+            write_rows(target, block, distances(x[block]).astype(target.dtype, copy=False))
     return target
 
 

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from farpoint._parts import PartedMatrix
 from farpoint.backends import supported
-from farpoint.backends._protocol import Matrix
+from farpoint.backends._protocol import HostMatrix, Matrix
 
 # Types that a supported one holds exactly.
 _PROMOTIONS = {
@@ -54,6 +55,11 @@ def as_matrix(source: object, name: str) -> Matrix:
     if array.dtype.byteorder == ">" or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return _with_contiguous_rows(array)
+
+
+def as_host_matrix(source: object, name: str) -> HostMatrix:
+    """Return `source` as `as_matrix` does, or as it is where it is a matrix in parts."""
+    return source if isinstance(source, PartedMatrix) else as_matrix(source, name)
 
 
 def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:

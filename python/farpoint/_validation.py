@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -23,8 +23,9 @@ from farpoint._device_inputs import (
     multiplied,
     upload,
 )
-from farpoint._inputs import as_matrix
+from farpoint._inputs import as_host_matrix
 from farpoint._metrics import METRICS, Metric, Unit
+from farpoint._parts import PartedMatrix
 from farpoint.backends import choose_backend, cuda
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._protocol import Backend, Frame, IndexArray, Scanner, ScanResult
@@ -189,7 +190,7 @@ def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> l
                 f"{main_name} to the device"
             )
     return [
-        as_device_matrix(source, name) if is_on_cuda(source) else as_matrix(source, name)
+        as_device_matrix(source, name) if is_on_cuda(source) else as_host_matrix(source, name)
         for source, name in sources
     ]
 
@@ -233,9 +234,7 @@ def prepare(loaded: Loaded, partners: int) -> Prepared:
         if bad_row >= 0:
             _raise_not_finite(matrix, bad_row, name)
         if zero_row >= 0 and loaded.metric.kind == "cosine":
-            raise ValueError(
-                f"{name}: row {zero_row} is all zeros, which has no cosine distance; drop such rows"
-            )
+            _raise_zero_row(matrix, zero_row, name)
     largest = max(scan[2] for scan in scans.values())
     smallest_row = min(scan[3] for scan in scans.values())
 
@@ -343,12 +342,23 @@ def _scan(matrix: AnyMatrix, loaded: Loaded, backend: Backend) -> ScanResult:
     return bad, zero, largest, smallest
 
 
-def _raise_not_finite(matrix: AnyMatrix, row: int, name: str) -> None:
+def _raise_not_finite(matrix: AnyMatrix, row: int, name: str) -> NoReturn:
     values = host_rows(matrix, row, row + 1)[0].astype(np.float64)
     column = int(np.argmax(~np.isfinite(values)))
+    where, within = _place(matrix, row, name)
     raise ValueError(
-        f"{name} must be finite: row {row}, column {column} is {values[column]}; drop or impute such rows"
+        f"{where} must be finite: row {within}, column {column} is {values[column]}; drop or impute such rows"
     )
+
+
+def _raise_zero_row(matrix: AnyMatrix, row: int, name: str) -> NoReturn:
+    where, within = _place(matrix, row, name)
+    raise ValueError(f"{where}: row {within} is all zeros, which has no cosine distance; drop such rows")
+
+
+def _place(matrix: AnyMatrix, row: int, name: str) -> tuple[str, int]:
+    """Return what a message calls the source of a row, and the row's number there."""
+    return matrix.locate(row) if isinstance(matrix, PartedMatrix) else (name, row)
 
 
 def check_count(k: object, n: int, free: int, min_distance: float | None) -> int:

@@ -11,8 +11,8 @@ from farpoint.backends._engine import eager, raw, raw_selection
 from farpoint.backends._protocol import (
     Capabilities,
     Frame,
+    HostMatrix,
     IndexArray,
-    Matrix,
     PairProblem,
     RawSelection,
     ScanResult,
@@ -68,7 +68,7 @@ class CpuBackend:
             "compiler": str(extension.compiler),
         }
 
-    def scan(self, matrix: Matrix, threads: int, device: int | None) -> ScanResult:
+    def scan(self, matrix: HostMatrix, threads: int, device: int | None) -> ScanResult:
         """One pass: (first non-finite row or -1, first zero row or -1, largest and smallest magnitude)."""
         del device
         bad, zero, largest, smallest = _extension().scan(
