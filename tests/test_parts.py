@@ -107,8 +107,8 @@ def test_types_are_made_equal_part_by_part() -> None:
     assert_same(farpoint.select(x, 9, anchors=y), farpoint.select(X, 9, anchors=Y))
     whole = np.rint(X).clip(-100, 100)
     assert_same(farpoint.select(y, 9, anchors=parted(whole, [30])), farpoint.select(Y, 9, anchors=whole))
-    with pytest.raises(TypeError, match="anchors has dtype float32 with elements that X's dtype int8"):
-        farpoint.select(y, 9, anchors=x)
+    with pytest.raises(TypeError, match="a has dtype float32 with elements that b's dtype int8 cannot hold"):
+        farpoint.select(parted(Y, [9], "b"), 9, anchors=parted(X, [9], "a"))
 
 
 @every_engine

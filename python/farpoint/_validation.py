@@ -23,6 +23,7 @@ from farpoint._device_inputs import (
     multiplied,
     upload,
 )
+from farpoint._files import is_source, open_files
 from farpoint._inputs import as_host_matrix
 from farpoint._metrics import METRICS, Metric, Unit
 from farpoint._parts import PartedMatrix
@@ -48,6 +49,7 @@ class Loaded:
 
     matrices: list[AnyMatrix]
     names: list[str]
+    files: list[tuple[str, int]] | None  # name and rows of each, where the first is from files
     metric: Metric
     backend: str
     threads: int
@@ -126,15 +128,18 @@ def load(
     device: int | None = None,
     *,
     convert_to_first: bool = False,
+    spill_folder: str | os.PathLike[str] | None = None,
 ) -> Loaded:
     """Bring the matrices of a call to one element type and one place.
 
     Parameters
     ----------
-    sources : sequence of (array_like, name)
+    sources : sequence of (array_like or paths, name)
         The first is the main one.
     convert_to_first : bool
         Bring the others to the element type of the first, instead of all to the type that holds all.
+    spill_folder : path-like, optional
+        Where what is decoded or converted from files goes, if it is much.
 
     Raises
     ------
@@ -153,8 +158,11 @@ def load(
         there = cuda.BACKEND.device_count()
         if named >= there:
             raise ValueError(f"device {named} does not exist; there {'is' if there == 1 else 'are'} {there}")
-    names = [name for _, name in sources]
-    matrices = _read(sources, metric, backend)
+    opened = [_open(source, name, spill_folder) for source, name in sources]
+    main = opened[0][0]
+    files = main.files if isinstance(main, PartedMatrix) else None
+    matrices = _read(opened, metric, backend)
+    names = [name for _, name in opened]
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
         if matrix.shape[1] != matrices[0].shape[1]:
             raise ValueError(
@@ -169,7 +177,14 @@ def load(
                 f"{names[0]} to the host"
             )
         named = main.device
-    return Loaded(matrices, names, chosen_metric, backend, thread_count, named)
+    return Loaded(matrices, names, files, chosen_metric, backend, thread_count, named)
+
+
+def _open(source: object, name: str, spill_folder: str | os.PathLike[str] | None) -> tuple[object, str]:
+    """Return what the files that are named hold, if they are named, and what messages call it."""
+    if is_source(source):
+        source = open_files(source, spill_folder=spill_folder)
+    return source, source.name if isinstance(source, PartedMatrix) else name
 
 
 def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> list[AnyMatrix]:
