@@ -41,11 +41,11 @@ def closest_pair(x: numpy.ndarray, dtype: str, metric: str, scale: typing.Suppor
     """
     (stored value, i, j): the closest two rows.
     """
-def nearest(x: numpy.ndarray, y: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+def nearest(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
     """
     (stored values, rows of y): nearest row of y for each row of x.
     """
-def pairwise(x: numpy.ndarray, y: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> numpy.typing.NDArray[numpy.float64]:
+def pairwise(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> numpy.typing.NDArray[numpy.float64]:
     """
     Stored values of all pairs.
     """

@@ -21,6 +21,7 @@ import numpy as np
 from farpoint.backends._protocol import (
     Capabilities,
     Frame,
+    HostMatrix,
     IndexArray,
     Matrix,
     PairProblem,
@@ -130,15 +131,15 @@ class _Screen:
 class _Workspace:
     """What one call needs: threads, the side that is updated, and the screen."""
 
-    def __init__(self, matrix: Matrix, frame: Frame, team: ThreadPoolExecutor) -> None:
+    def __init__(self, matrix: HostMatrix, frame: Frame, team: ThreadPoolExecutor) -> None:
         self.frame = frame
         self.team = team
         self.kernels = _kernels()
         self.side = self.read(matrix)
         self.screen = _Screen(self.side, frame)
 
-    def read(self, matrix: Matrix) -> _Side:
-        # float32 holds every float16, bfloat16 and small integer exactly.
+    def read(self, matrix: HostMatrix) -> _Side:
+        # Parts are gathered. float32 holds every float16, bfloat16 and small integer exactly.
         rows = np.ascontiguousarray(matrix, dtype=self.frame.stored)
         dots = np.zeros(0)
         if self.frame.kind == "cosine":
