@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -498,6 +499,22 @@ def test_zarr_groups(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="array: is one array and has no keys; leave key out"):
         farpoint.open_matrix(tmp_path / "array", key="a")
     assert_same(farpoint.select([tmp_path / "array"], 9), farpoint.select(X, 9))
+
+
+def test_zarr_never_loads_pickles(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (exec, ("raise SystemExit('a pickle was loaded')",))
+
+    write_zarr(tmp_path / "bomb.zarr", X, 2)
+    path = tmp_path / "bomb.zarr" / ".zarray"
+    metadata = json.loads(path.read_text())
+    for chunk in path.parent.glob("*.*"):
+        chunk.write_bytes(pickle.dumps(Bomb()))
+    for stage, codec in (("compressor", {"id": "pickle"}), ("filters", [{"id": "pickle"}])):
+        path.write_text(json.dumps({**metadata, "compressor": None, "filters": None, stage: codec}))
+        with pytest.raises(ValueError, match=r"bomb\.zarr"):
+            farpoint.open_matrix(path.parent)
 
 
 def test_locations_survive(tmp_path: Path) -> None:

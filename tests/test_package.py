@@ -192,9 +192,7 @@ def test_python_layers() -> None:
         }
         ours = {name for name in imported if name.startswith("farpoint")}
         below = {"farpoint", "farpoint._parts", "farpoint.backends"}
-        assert (
-            ours <= below | {f"farpoint.backends.{name}" for name in shared} or path.name == "__init__.py"
-        )
+        assert ours <= below | {f"farpoint.backends.{name}" for name in shared} or path.name == "__init__.py"
         if path.name == "reference.py":
             assert imported <= {"__future__", "typing", "farpoint.backends._protocol"}
 
