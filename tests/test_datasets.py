@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -98,7 +99,9 @@ def test_every_format_and_type(tmp_path: Path, kind: str, dtype: Any, spooled: s
         assert_same(found, expected)
         assert found.info["dtype"] == expected.info["dtype"]
     files = {mapped_file(part) for part in open_files(one).parts}
-    if kind in MAPPED and dtype not in (np.int16, np.int64):
+    # Bytes are aligned wherever they lie.
+    in_place = kind in MAPPED or (kind == "npz" and array.itemsize == 1)
+    if in_place and dtype not in (np.int16, np.int64):
         assert files == {str(one)}
     else:
         assert str(one) not in files
@@ -189,7 +192,7 @@ def test_order_is_by_sorted_names_and_lists_are_as_given(tmp_path: Path) -> None
     found = farpoint.select(twice, 200)
     assert_same(found, farpoint.select(np.vstack((X[120:], X[120:])), 200))
     assert found.locate().file.max() == 1
-    nested = [tmp_path, f"{tmp_path}/[9]*"]
+    nested: list[Any] = [tmp_path, f"{tmp_path}/[9]*"]
     assert open_files(nested).shape == (320, 7)
     assert open_files(nested).name == f"{tmp_path} and 1 more"
 
@@ -229,29 +232,32 @@ def test_bfloat16_shards(tmp_path: Path, spooled: str) -> None:
 
 
 def test_large_files_are_not_read_into_memory(tmp_path: Path) -> None:
-    """Decoded in a process that could not hold them."""
-    rows = np.random.default_rng(0).integers(0, 9, (4_000_000, 100), dtype=np.uint8)
+    rows = np.random.default_rng(0).standard_normal((300_000, 100), dtype=np.float32)
     np.savez(tmp_path / "a.npz", rows)
     flat = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), 100)
-    pq.write_table(pa.table({"e": flat}), tmp_path / "a.parquet", row_group_size=1 << 18)
+    pq.write_table(pa.table({"e": flat}), tmp_path / "a.parquet", row_group_size=1 << 14)
     with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as sink:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with pa.ipc.new_file(sink, pa.schema([("e", flat.type)]), options=options) as out:
-            out.write_table(pa.table({"e": flat}), max_chunksize=1 << 18)
-    last = rows[-1].tolist()
-    for suffix in ("npz", "parquet", "arrow"):
+            out.write_table(pa.table({"e": flat}), max_chunksize=1 << 14)
+    np.save(tmp_path / "a.npy", np.asfortranarray(rows))
+    for suffix in ("npz", "parquet", "arrow", "npy"):
         found = run(
             f"""
-            import farpoint
+            {IN_A_FILE}
+            import pyarrow.parquet
+            def anonymous():
+                lines = [line for line in open("/proc/self/status") if line.startswith("RssAnon")]
+                return int(lines[0].split()[1]) * 1024
+            before = anonymous()
             X = farpoint.open_matrix({str(tmp_path / f"a.{suffix}")!r}, spill_folder={str(tmp_path)!r})
-            assert X.shape == (4_000_000, 100), X.shape
-            assert X[3_999_999].tolist() == {last}
-            anonymous = [line for line in open("/proc/self/status") if line.startswith("RssAnon")]
-            print(int(anonymous[0].split()[1]) * 1024)
+            assert X.shape == (300_000, 100), X.shape
+            assert X[299_999].tolist() == {rows[-1].tolist()}
+            print(anonymous() - before)
             """
         )
         assert found.returncode == 0, found.stderr
-        assert int(found.stdout) < rows.nbytes * 0.95, suffix
+        assert int(found.stdout) < rows.nbytes / 2, suffix
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
@@ -264,13 +270,8 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-IN_A_FILE = """
-    import os, sys, time
-    from farpoint import _spool
-from farpoint._files import open_files
-    _spool._IN_MEMORY_BYTES = 100
-    import farpoint
-"""
+# The beginning of a script in which decoded rows are kept in a file.
+IN_A_FILE = "import os, time, farpoint; from farpoint import _spool; _spool._IN_MEMORY_BYTES = 100"
 
 
 def test_the_temporary_file_goes_with_what_is_mapped_from_it(
@@ -304,8 +305,9 @@ def test_the_temporary_file_is_gone_after_a_kill(tmp_path: Path) -> None:
     pq.write_table(table(X), tmp_path / "a.parquet")
     spill = tmp_path / "spill"
     spill.mkdir()
-    script = textwrap.dedent(IN_A_FILE) + textwrap.dedent(
+    script = textwrap.dedent(
         f"""
+        {IN_A_FILE}
         X = farpoint.open_matrix({str(tmp_path / "a.parquet")!r}, spill_folder={str(spill)!r})
         print("opened", flush=True)
         time.sleep(60)
@@ -325,18 +327,16 @@ def test_a_full_disk_is_an_error_that_says_where(tmp_path: Path) -> None:
     spill = tmp_path / "spill"
     spill.mkdir()
     found = run(
-        textwrap.dedent(IN_A_FILE)
-        + textwrap.dedent(
-            f"""
-            import resource
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-            try:
-                farpoint.select({str(tmp_path / "a.parquet")!r}, 9, spill_folder={str(spill)!r})
-            except OSError as error:
-                print(error)
-            print(os.listdir({str(spill)!r}))
-            """
-        )
+        f"""
+        {IN_A_FILE}
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            farpoint.select({str(tmp_path / "a.parquet")!r}, 9, spill_folder={str(spill)!r})
+        except OSError as error:
+            print(error)
+        print(os.listdir({str(spill)!r}))
+        """
     )
     lines = found.stdout.splitlines()
     assert re.fullmatch(
@@ -349,9 +349,9 @@ def test_a_full_disk_is_an_error_that_says_where(tmp_path: Path) -> None:
 
 def test_places_that_are_none(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", X)
-    for options in ({"spill_folder": tmp_path / "none"}, {"spill_folder": tmp_path / "a.npy"}):
+    for place in (tmp_path / "none", tmp_path / "a.npy"):
         with pytest.raises(ValueError, match="spill_folder: .* is not a folder that exists"):
-            farpoint.select(tmp_path / "a.npy", 3, **options)
+            farpoint.select(tmp_path / "a.npy", 3, spill_folder=place)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="mappings keep no descriptors")
@@ -501,6 +501,22 @@ def test_zarr_groups(tmp_path: Path) -> None:
     assert_same(farpoint.select([tmp_path / "array"], 9), farpoint.select(X, 9))
 
 
+def test_zarr_never_loads_pickles(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (exec, ("raise SystemExit('a pickle was loaded')",))
+
+    write_zarr(tmp_path / "bomb.zarr", X, 2)
+    path = tmp_path / "bomb.zarr" / ".zarray"
+    metadata = json.loads(path.read_text())
+    for chunk in path.parent.glob("*.*"):
+        chunk.write_bytes(pickle.dumps(Bomb()))
+    for stage, codec in (("compressor", {"id": "pickle"}), ("filters", [{"id": "pickle"}])):
+        path.write_text(json.dumps({**metadata, "compressor": None, "filters": None, stage: codec}))
+        with pytest.raises(ValueError, match=r"bomb\.zarr"):
+            farpoint.open_matrix(path.parent)
+
+
 def test_locations_survive(tmp_path: Path) -> None:
     for name, rows in (("a", X[:120]), ("b", X[:0]), ("c", X[120:])):
         save(tmp_path / f"{name}.npy", rows)
@@ -582,9 +598,8 @@ def test_the_command_line(
     assert main(["hmin", "shards", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert [record["i"], record["j"]] == [pair.i, pair.j]
-    assert [row + 120 * (file == "shards/b.parquet") for file, row in zip(record["files"], record["rows"])] == [
-        pair.i, pair.j
-    ]  # fmt: skip
+    places = zip(record["files"], record["rows"], strict=True)
+    assert [row + 120 * (file == "shards/b.parquet") for file, row in places] == [pair.i, pair.j]
     for arguments, message in (
         (["select", "shards", "none", "-k", "3"], "none: no such file"),
         (["select", "shards", "-k", "3", "--key", "x"], "shards/a.npy: a .npy file has no keys"),

@@ -10,7 +10,9 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -52,37 +54,39 @@ class Spool:
             self._file.close()
 
     def gather(self, blocks: Iterable[Rows]) -> list[Rows]:
-        """Keep blocks of rows, of one dtype and as many columns, and return them as one or two arrays.
+        """Return blocks of rows, of one dtype and as many columns, as one array; none, if there are none.
 
         Raises
         ------
         OSError
             They do not fit where the temporary file is.
         """
-        first: Rows | None = None
-        kept: list[Rows] = []
-        begin, rows_in_file = 0, 0
-        for block in blocks:
-            if first is None:
-                first = block[:0]
-            if rows_in_file == 0 and self._in_memory + block.nbytes <= _IN_MEMORY_BYTES:
-                kept.append(block)
-                self._in_memory += block.nbytes
-                continue
-            if rows_in_file == 0:
-                begin = self._next_page()
-            self._write(np.ascontiguousarray(block).reshape(-1).view(np.uint8))
-            rows_in_file += len(block)
-        found = kept if len(kept) < 2 else [np.concatenate(kept)]
-        if rows_in_file and first is not None and self._file is not None:
-            found.append(map_array(self._file, first.dtype, (rows_in_file, first.shape[1]), begin))
-        return found
+        kept: deque[Rows] = deque()
+        kept_bytes = 0
+        rest = iter(blocks)
+        for block in rest:
+            kept.append(block)
+            kept_bytes += block.nbytes
+            if self._in_memory + kept_bytes > _IN_MEMORY_BYTES:
+                return [self._written(chain(_drained(kept), rest))]
+        self._in_memory += kept_bytes
+        return list(kept) if len(kept) < 2 else [np.concatenate(kept)]
 
-    def _next_page(self) -> int:
-        """Open the file, or go on to where a mapping may begin."""
+    def _written(self, blocks: Iterator[Rows]) -> Rows:
+        file = self._opened()
+        # A mapping begins at a page.
+        begin = self._in_file = self._in_file + -self._in_file % mmap.ALLOCATIONGRANULARITY
+        file.seek(begin)
+        rows = 0
+        for block in blocks:
+            self._write(file, np.ascontiguousarray(block).reshape(-1).view(np.uint8))
+            rows += len(block)
+        return map_array(file, block.dtype, (rows, block.shape[1]), begin)
+
+    def _opened(self) -> IO[bytes]:
         if self._file is None:
-            # Closed at the end of the spool.
             try:
+                # Closed at the end of the spool.
                 self._file = tempfile.TemporaryFile(  # noqa: SIM115
                     dir=self._folder, prefix="farpoint-", buffering=0
                 )
@@ -90,18 +94,22 @@ class Spool:
                 raise OSError(
                     error.errno, f"no temporary file can be made in {self._folder}: {error.strerror}"
                 ) from None
-        self._in_file += -self._in_file % mmap.ALLOCATIONGRANULARITY
-        return self._file.seek(self._in_file)
+        return self._file
 
-    def _write(self, content: npt.NDArray[np.uint8]) -> None:
-        assert self._file is not None
+    def _write(self, file: IO[bytes], content: npt.NDArray[np.uint8]) -> None:
         wanted = self._in_file + len(content)
         try:
             while self._in_file < wanted:
-                self._in_file += self._file.write(content[len(content) - (wanted - self._in_file) :].data)
+                self._in_file += file.write(content[len(content) - (wanted - self._in_file) :].data)
         except OSError as error:
             raise OSError(
                 error.errno,
                 f"a temporary file in {self._folder} cannot grow to {wanted:,} bytes: {error.strerror}; make "
                 "room there, or name another folder as spill_folder",
             ) from None
+
+
+def _drained(blocks: deque[Rows]) -> Iterator[Rows]:
+    """Give each block away, so that it is held no longer than it is used."""
+    while blocks:
+        yield blocks.popleft()

@@ -12,53 +12,69 @@ from farpoint._inputs import from_arrow
 from farpoint._mapped import Rows
 from farpoint._spool import Spool
 
+# Rows of Parquet that are decoded at a time.
+_BATCH_ROWS = 1 << 13
+
 
 def read_arrow(path: Path, column: str | None, spool: Spool) -> list[Rows]:
     """Return the rows of each record batch: where they lie, or decompressed into the spool."""
     pa = _pyarrow()
     with pa.memory_map(str(path)) as source:
         whole = source.read_buffer()  # mapped as long as it, or an array over it, lives
-    batches = _record_batches(pa, whole, column)
-    found: list[Rows] = []
 
-    def is_mapped(rows: Rows) -> bool:
+    def lie_in_file(rows: Rows) -> bool:
         address = int(rows.__array_interface__["data"][0])
         return bool(whole.address <= address < whole.address + whole.size)
 
-    for mapped, rows in groupby(_matrices(batches, str(path)), key=is_mapped):
-        keep = list if mapped else spool.gather
+    # A reader of one column decompresses no other, but copies what need not be decompressed.
+    first = next(_matrices(_columns(pa, whole, column, alone=False), str(path)), None)
+    if first is None:
+        return []
+    columns = _columns(pa, whole, column, alone=not lie_in_file(first))
+    found: list[Rows] = []
+    for in_place, rows in groupby(_matrices(columns, str(path)), key=lie_in_file):
+        keep = list if in_place else spool.gather
         found += keep(rows)
+    pa.default_memory_pool().release_unused()
     return found
 
 
-def _record_batches(pa: Any, whole: Any, column: str | None) -> Iterator[Any]:
-    """Read the column, and no other, of an IPC file or stream, a batch at a time."""
+def _columns(pa: Any, whole: Any, wanted: str | None, *, alone: bool) -> Iterator[Any]:
+    """Read a column of an IPC file or stream, a record batch at a time."""
     try:
         schema = pa.ipc.open_file(whole).schema
         is_file = True
     except pa.ArrowInvalid:
         schema = pa.ipc.open_stream(whole).schema
         is_file = False
-    index = schema.names.index(_choose_column(pa, schema, column))
-    options = pa.ipc.IpcReadOptions(included_fields=[index])
+    index = schema.names.index(_choose_column(pa, schema, wanted))
+    options = pa.ipc.IpcReadOptions(included_fields=[index]) if alone else None
+    place = 0 if alone else index
     if is_file:
         reader = pa.ipc.open_file(whole, options=options)
         for number in range(reader.num_record_batches):
-            yield reader.get_batch(number).column(0)
+            yield reader.get_batch(number).column(place)
     else:
         for batch in pa.ipc.open_stream(whole, options=options):
-            yield batch.column(0)
+            yield batch.column(place)
 
 
 def read_parquet(path: Path, column: str | None, spool: Spool) -> list[Rows]:
-    """Decode a column into the spool, some rows of a row group at a time."""
+    """Decode a column into the spool, some rows at a time."""
     pa = _pyarrow()
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    # Mapped, and by row groups: otherwise pyarrow holds a whole group of encoded pages, or several groups.
+    with pq.ParquetFile(path, memory_map=True) as file:
         name = _choose_column(pa, file.schema_arrow, column)
-        batches = (batch.column(0) for batch in file.iter_batches(columns=[name]))
-        return spool.gather(_matrices(batches, str(path)))
+        batches = (
+            batch.column(0)
+            for group in range(file.num_row_groups)
+            for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name])
+        )
+        found = spool.gather(_matrices(batches, str(path)))
+    pa.default_memory_pool().release_unused()
+    return found
 
 
 def _matrices(batches: Iterator[Any], name: str) -> Iterator[Rows]:
