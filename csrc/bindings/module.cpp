@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bindings/arguments.h"
+#include "bindings/errors.h"
 #include "cpu/distances.h"
 #include "cpu/scan.h"
 #include "cpu/select.h"
@@ -17,13 +18,20 @@ using namespace farpoint::bindings;
 using farpoint::Control;
 using farpoint::Index;
 using farpoint::MatrixView;
+using farpoint::cpu::MemoryOptions;
 using farpoint::cpu::SimdLevel;
+
+MemoryOptions memory_options(const std::optional<Index>& limit, const std::string& spill_folder) {
+  return {limit.value_or(MemoryOptions::kUnlimited), spill_folder};
+}
 
 py::dict run_select(const py::array& points, const std::string& dtype, const std::string& metric,
                     double scale, double largest, Index k, Index first, const IndexArray& selected,
                     const std::optional<py::array>& anchors, double minimum_value, bool assign, int threads,
-                    const std::string& simd, bool eager, const std::optional<py::function>& progress) {
+                    const std::string& simd, bool eager, const std::optional<Index>& memory_limit,
+                    const std::string& spill_folder, const std::optional<py::function>& progress) {
   farpoint::cpu::SelectProblem problem;
+  problem.memory = memory_options(memory_limit, spill_folder);
   problem.eager = eager;
   problem.points = matrix_view(points, dtype);
   problem.metric = metric_kind(metric);
@@ -65,8 +73,10 @@ farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::ar
 }
 
 py::tuple nearest(const py::array& x, const py::array& y, const std::string& dtype, const std::string& metric,
-                  double scale, double largest, int threads, const std::string& simd, bool eager) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, eager);
+                  double scale, double largest, int threads, const std::string& simd, bool eager,
+                  const std::optional<Index>& memory_limit, const std::string& spill_folder) {
+  auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, eager);
+  problem.memory = memory_options(memory_limit, spill_folder);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
   run_released({}, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
@@ -74,8 +84,10 @@ py::tuple nearest(const py::array& x, const py::array& y, const std::string& dty
 }
 
 py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::string& metric, double scale,
-                       double largest, int threads, const std::string& simd, bool eager) {
-  const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd, eager);
+                       double largest, int threads, const std::string& simd, bool eager,
+                       const std::optional<Index>& memory_limit, const std::string& spill_folder) {
+  auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd, eager);
+  problem.memory = memory_options(memory_limit, spill_folder);
   if (problem.x.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
   }
@@ -120,6 +132,7 @@ PYBIND11_MODULE(_cpu, m) {
   m.doc() = "farpoint's CPU engine. Private: the public interface is the package farpoint.";
   m.attr("compiler") = FARPOINT_COMPILER;
   m.attr("version") = FARPOINT_VERSION;
+  translate_errors();
 
   m.def("simd_levels", &simd_levels, "Usable SIMD levels, rising.");
   m.def("simd_level", &simd_level, "name"_a,
@@ -129,11 +142,14 @@ PYBIND11_MODULE(_cpu, m) {
         "non-zero row maximum).");
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "first"_a,
         "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a,
-        "progress"_a, "Farthest-point selection; stored values, not distances.");
+        "memory_limit"_a, "spill_folder"_a, "progress"_a,
+        "Farthest-point selection; stored values, not distances.");
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
+        "simd"_a, "eager"_a, "memory_limit"_a, "spill_folder"_a,
+        "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "eager"_a, "(stored value, i, j): the closest two rows.");
+        "simd"_a, "eager"_a, "memory_limit"_a, "spill_folder"_a,
+        "(stored value, i, j): the closest two rows.");
   m.def("pairwise", &pairwise, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "Stored values of all pairs.");
 }

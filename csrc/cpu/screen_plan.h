@@ -18,6 +18,8 @@ namespace farpoint::cpu {
 
 // Codes all rows and all anchors of the pick list.
 void add_codes(SelectState& state);
+// Makes so many cells, if there is memory for them.
+void make_cells(SelectState& state, Index count);
 // Makes a head of that many columns; it codes rows and picks when they are needed.
 void add_head_of(SelectState& state, const Basis& basis, Index columns);
 // The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain.
