@@ -30,6 +30,12 @@ def add_computation(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", default="auto", choices=["auto", *BACKENDS], help="default: auto")
     command.add_argument("--device", type=int, metavar="N", help="index of the CUDA device (default: 0)")
     command.add_argument("--threads", type=int, help="default: all processors")
+    command.add_argument(
+        "--memory-limit", metavar="SIZE", help='memory beyond the input, such as "4GiB" (default: no limit)'
+    )
+    command.add_argument(
+        "--spill-folder", metavar="FOLDER", help="for temporary files (default: the system's)"
+    )
     command.add_argument("--json", action="store_true", help="JSON on standard output")
 
 

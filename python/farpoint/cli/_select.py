@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> None:
             backend=options.backend,
             device=options.device,
             threads=options.threads,
+            memory_limit=options.memory_limit,
+            spill_folder=options.spill_folder,
             progress=bar,
             seed=options.seed,
         )
