@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -241,14 +242,29 @@ class Instance:
     options: dict[str, Any]
     about: str
 
-    def run(self, backend: str, threads: int) -> Any:
+    def run(self, backend: str, threads: int, memory_limit: int | None = None) -> Any:
         """Make the call; an error that it raises is a result like any other."""
+        options = dict(self.options, backend=backend, threads=threads)
+        if memory_limit is not None:
+            options["memory_limit"] = memory_limit
         try:
-            return getattr(farpoint, self.function)(
-                *self.arguments, **self.options, backend=backend, threads=threads
-            )
+            return getattr(farpoint, self.function)(*self.arguments, **options)
         except (ValueError, TypeError) as error:
             return error
+
+    def run_in(self, spare: int, backend: str, threads: int) -> Any:
+        """Make the call with so much more memory than the least that a refusal names."""
+        if self.function == "pairwise_distances":  # keeps nothing
+            return self.run(backend, threads)
+        refused = self.run(backend, threads, 1)
+        least = least_memory(refused) if isinstance(refused, ValueError) else None
+        return refused if least is None else self.run(backend, threads, least + spare)
+
+
+def least_memory(refused: Exception) -> int | None:
+    """Return what the refusal of a memory limit names as the least, if it is one."""
+    found = re.search(r"^memory_limit = .* at least ([\d,]+) bytes are needed$", str(refused))
+    return None if found is None else int(found[1].replace(",", ""))
 
 
 @dataclass(frozen=True)

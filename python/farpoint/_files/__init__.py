@@ -117,8 +117,12 @@ def open_files(
     key: str | None = None,
     column: str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
+    in_memory: bool = True,
 ) -> PartedMatrix:
-    """Open as `open_matrix` does, and keep the names of the files where there is one array, too."""
+    """Open as `open_matrix` does, and keep the names of the files where there is one array, too.
+
+    `in_memory` says whether a little that has to be decoded or converted may stay in memory.
+    """
     if not is_source(source):
         raise TypeError(f"source must be a path or a list of paths, not {source!r:.80}")
     paths = expand(source, _FORMATS)
@@ -127,7 +131,7 @@ def open_files(
         if value is not None and all(form.option != option for form in formats):
             raise ValueError(f"{paths[0]}: a {paths[0].suffix} file has no {option}s; leave {option} out")
     wanted = {"key": key, "column": column, None: None}
-    with Spool(spill_folder) as spool:
+    with Spool(spill_folder, in_memory=in_memory) as spool:
         files = [
             (str(path), _read(path, form, wanted[form.option], spool))
             for path, form in zip(paths, formats, strict=True)
