@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import farpoint
+from farpoint._parts import PartedMatrix
 
 try:
     import ml_dtypes
@@ -205,7 +206,7 @@ def without_zero_rows(rows: Array) -> Array:
     return rows
 
 
-def laid_out(random: Random, rows: Array) -> tuple[Array, str]:
+def laid_out(random: Random, rows: Array) -> tuple[Array | PartedMatrix, str]:
     """Return the same values in another memory layout, and its name."""
     n, d = rows.shape
     match int(random.integers(12)):
@@ -226,6 +227,10 @@ def laid_out(random: Random, rows: Array) -> tuple[Array, str]:
             return padded.view(rows.dtype).reshape(rows.shape), "unaligned, read-only"
         case 5 if rows.dtype.kind == "f":
             return rows.astype(rows.dtype.newbyteorder()), "swapped bytes"
+        case 6 | 7:
+            cuts = np.sort(random.integers(0, n + 1, int(random.integers(1, 30))))
+            pieces = [(f"piece {i}", [piece.copy()]) for i, piece in enumerate(np.split(rows, cuts))]
+            return PartedMatrix(pieces, "X"), f"cut at {len(cuts)} places"
         case _:
             return rows, "C order"
 
@@ -331,11 +336,11 @@ def draw(seed: int, number: int) -> Instance:
         most = max(1, min(int(shape.work / (shape.n * max(shape.d, 16))), 600 if shape.work < 1e8 else 3000))
         arguments = (X, draw_others(random, X, int(random.integers(1, most + 1)), rows))
 
-    X, layout = laid_out(random, arguments[0])
+    main, layout = laid_out(random, arguments[0])
     shapes = " and ".join("x".join(map(str, a.shape)) for a in arguments)
     shown = {name: _short(value) for name, value in options.items()}
     about = f"{function}, {shapes} {dtype.name}, {kind.__name__}, {layout}, {shown}"
-    return Instance(function, (X, *arguments[1:]), options, about)
+    return Instance(function, (main, *arguments[1:]), options, about)
 
 
 def draw_others(random: Random, X: Array, count: int, rows: Callable[[int], Array]) -> Array:
