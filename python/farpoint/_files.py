@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from farpoint._archives import open_archive
 
 _Loader = Callable[[Path, str | None, str | None], Any]
 
@@ -93,17 +94,8 @@ def _load_npy(path: Path, key: str | None, column: str | None) -> Any:
 
 def _load_npz(path: Path, key: str | None, column: str | None) -> Any:
     _refuse(path, column=column)
-    if not zipfile.is_zipfile(path):
-        raise ValueError("not a complete .npz archive")
-    # Opened here: numpy leaves a file that it cannot read open.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        name = _choose(archive.files, key, "array", "key")
-        try:
-            return archive[name]
-        except ValueError as error:
-            if "pickle" in str(error):
-                raise ValueError(f"array {name!r} holds pickled objects, which are not loaded") from error
-            raise
+    with open_archive(path) as archive:
+        return archive.array(_choose(archive.names, key, "array", "key"))
 
 
 def _load_safetensors(path: Path, key: str | None, column: str | None) -> Any:
