@@ -1,6 +1,7 @@
 # make demo    set up .venv, install farpoint, run it on real embeddings
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
+# make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
@@ -32,7 +33,7 @@ INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
 INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint sanitize soak bench bench-kernels format stub clean
+.PHONY: demo test test-cpp test-python lint sanitize soak fuzz bench bench-kernels format stub clean
 .PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
 
 $(VENV)/.created:
@@ -96,6 +97,9 @@ bench-kernels: $(VENV)/.created
 
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak $(SOAK_ARGUMENTS)
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGUMENTS)
 
 # The peers get their own environment: they pull in old versions of what the tests want new.
 .venv-bench/.installed: $(SOURCES) $(shell find python -name '*.py')

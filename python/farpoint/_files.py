@@ -6,7 +6,6 @@ Pickles are never loaded.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from farpoint._archives import open_archive
+from farpoint._safetensors import read_header
 
 _Loader = Callable[[Path, str | None, str | None], Any]
 
-# The longest header that is taken for one: beyond, the file is something else or damaged.
-_SAFETENSORS_HEADER_LIMIT = 100_000_000
 _SAFETENSORS_DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -99,42 +97,17 @@ def _load_npz(path: Path, key: str | None, column: str | None) -> Any:
 
 
 def _load_safetensors(path: Path, key: str | None, column: str | None) -> Any:
-    """Map a tensor of the file: a JSON header with dtype, shape and place, then the data.
-
-    Read here and not by the safetensors package because that copies every tensor it returns, and a matrix of
-    embeddings may be larger than memory; the format is eight bytes of length and a JSON object.
-    """
     _refuse(path, column=column)
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or not 2 <= length <= min(size - 8, _SAFETENSORS_HEADER_LIMIT):
-            raise ValueError("not a complete .safetensors file")
-        try:
-            header = json.loads(file.read(length))
-        except ValueError as error:
-            raise ValueError(f"not a .safetensors file: {error}") from error
-    if not isinstance(header, dict):
-        raise ValueError("not a .safetensors file: its header is not an object")
-    header.pop("__metadata__", None)
-    name = _choose(list(header), key, "tensor", "key")
-    entry = header[name]
-    if not isinstance(entry["shape"], list) or not isinstance(entry["data_offsets"], list):
-        raise ValueError(f"tensor {name!r}: shape and data_offsets must be lists")
-    dtype_name = _SAFETENSORS_DTYPES.get(entry["dtype"])
+    tensors = read_header(path)
+    name = _choose(list(tensors), key, "tensor", "key")
+    tensor = tensors[name]
+    dtype_name = _SAFETENSORS_DTYPES.get(tensor.dtype)
     if dtype_name is None:
-        raise ValueError(f"tensor {name!r} has dtype {entry['dtype']}, which is not supported")
+        raise ValueError(f"tensor {name!r} has dtype {tensor.dtype}, which is not supported")
     dtype = _bfloat16() if dtype_name == "bfloat16" else np.dtype(dtype_name)
-    shape = tuple(int(extent) for extent in entry["shape"])
-    begin, end = (int(offset) for offset in entry["data_offsets"])
-    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if any(extent < 0 for extent in shape) or begin < 0 or end - begin != expected:
-        raise ValueError(f"tensor {name!r}: shape and size disagree")
-    if 8 + length + end > size:
-        raise ValueError("truncated")
-    if expected == 0:
-        return np.empty(shape, dtype=dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=8 + length + begin, shape=shape)
+    if tensor.size == 0:
+        return np.empty(tensor.shape, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r", offset=tensor.offset, shape=tensor.shape)
 
 
 def _bfloat16() -> np.dtype[Any]:
@@ -151,9 +124,9 @@ def _load_parquet(path: Path, key: str | None, column: str | None) -> Any:
     pa = _pyarrow()
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         name = _choose_column(pa, file.schema_arrow, column)
-        return file.read(columns=[name]).column(0)
+        return _validated(file.read(columns=[name]).column(0))
 
 
 def _load_arrow(path: Path, key: str | None, column: str | None) -> Any:
@@ -166,7 +139,13 @@ def _load_arrow(path: Path, key: str | None, column: str | None) -> Any:
         source.seek(0)
         reader = pa.ipc.open_stream(source)
     table = reader.read_all()
-    return table.column(_choose_column(pa, table.schema, column))
+    return _validated(table.column(_choose_column(pa, table.schema, column)))
+
+
+def _validated(column: Any) -> Any:
+    """Check offsets, lengths and counts of nulls, which Arrow believes: damage would end the process."""
+    column.validate(full=True)
+    return column
 
 
 def _pyarrow() -> Any:
