@@ -199,6 +199,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
         b'{"t": {"dtype": "F32", "shape": [2, 2]}}',
         b'{"t": {"dtype": ["F32"], "shape": [2, 2], "data_offsets": [0, 16]}}',
         b'{"t": {"dtype": "F99", "shape": [2, 2], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "shape": [2, 2], "data_offsets": [0, 16]}}',
         b'{"t": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}}',
         b'{"t": {"dtype": "F32", "shape": [1, 2], "data_offsets": [8, 16]}}',
         b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, '

@@ -64,12 +64,21 @@ def read_header(path: Path) -> dict[str, Tensor]:
 
 def _parse(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text.decode(), parse_constant=_refuse_constant)
+        header = json.loads(
+            text.decode(), object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not a .safetensors file: {error}") from error
     if not isinstance(header, dict):
         raise ValueError("not a .safetensors file: its header is not an object")
     return header
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("its header says something twice")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
