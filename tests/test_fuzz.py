@@ -17,6 +17,9 @@ pytest.importorskip("resource", reason="needs limits of memory")
 from tests.fuzz import run
 from tests.fuzz.targets import Arrays, Target, targets
 
+# Its cases run in a process that may take little memory.
+pytestmark = pytest.mark.memory
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -20,12 +20,11 @@ import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
-from tests.conftest import Array, Engine, gpu
+from tests.conftest import BUSY, Array, Engine, gpu
 
 numba = pytest.mark.skipif(BACKENDS["numba"].unavailable() is not None, reason="Numba is not installed")
 BACKENDS_ON_THE_HOST = ["cpu", pytest.param("numba", marks=numba)]
-# What Ctrl-C may take: 0.2 s is the promise, the rest is a busy machine's, where tests share processors.
-PROMISED, BUSY = 0.2, 0.3
+PROMISED = 0.2  # what Ctrl-C may take
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
@@ -209,6 +208,7 @@ def one_of_everything(backend: str, folder: Path) -> None:
             farpoint.select(small, 200, progress=progress, **options)
 
 
+@pytest.mark.memory
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is counted by Linux")
 @pytest.mark.parametrize("backend", BACKENDS_ON_THE_HOST)
 def test_a_thousand_selections_leave_nothing(backend: str, tmp_path: Path) -> None:
@@ -266,6 +266,7 @@ def test_ctrl_c_at_random_moments(backend: str, threads: int) -> None:
             try:
                 calls[moment % 3](X)
                 signal.setitimer(signal.ITIMER_REAL, 0)
+                usual[moment % 3] = min(usual[moment % 3], time.perf_counter() - began)
                 print("finished")
             except KeyboardInterrupt:
                 print(time.perf_counter() - began - delay)
@@ -282,8 +283,8 @@ def test_ctrl_c_at_random_moments(backend: str, threads: int) -> None:
     assert len(moments) == 30
     late = [moment for moment in moments if moment != "finished" and float(moment) > PROMISED + BUSY]
     assert late == []
-    # Calls take longer or shorter than the first time, but a signal that gets lost would end none.
-    assert moments.count("finished") < 10
+    # Some calls end sooner than those before them, but a signal that gets lost would end none.
+    assert moments.count("finished") < 15
     assert "ignored" not in found.stderr
 
 
