@@ -1,15 +1,18 @@
 """The command line: farpoint select | hmin | info | demo.
 
-Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted. A command that fails
-writes nothing.
+Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted, by Ctrl-C or SIGTERM. A
+command that fails writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from farpoint._config import __version__
@@ -38,6 +41,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Make SIGTERM, which batch systems send before they kill, end a command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told of signals
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        # None: a handler that was not installed from Python, and cannot be from here.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
@@ -56,8 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # --help, --version and mistakes
         return end.code if isinstance(end.code, int) else 2
     try:
-        options.run(options)
-        sys.stdout.flush()
+        with _ended_by_sigterm():
+            options.run(options)
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("farpoint: interrupted", file=sys.stderr)
         return 130
