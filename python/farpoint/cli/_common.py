@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from farpoint._atomic import try_to_write
 from farpoint._metrics import METRICS
 from farpoint.backends import BACKENDS
 
@@ -33,16 +33,6 @@ def add_computation(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="JSON on standard output")
 
 
-def check_writable(path: Path) -> None:
-    """Raise before the work is done, not after it."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give a file to write")
-    folder = path.parent
-    if not folder.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {folder}")
-    _try_to_write(folder, path)
-
-
 def check_folder(path: Path) -> None:
     """Raise before the work is done if `path` cannot be a folder to write to."""
     existing = path.absolute()
@@ -50,16 +40,7 @@ def check_folder(path: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise ValueError(f"{path} cannot be written: {existing.name} is a file; give a folder")
-    _try_to_write(existing, path)
-
-
-def _try_to_write(folder: Path, path: Path) -> None:
-    # Asking for permissions would not do: they say nothing of a file system that is read-only.
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    try_to_write(existing, path)
 
 
 @contextmanager

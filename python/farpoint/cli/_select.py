@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import farpoint
-from farpoint._atomic import atomic_write
+from farpoint._atomic import atomic_write, check_writable
 from farpoint._files import load_matrix
 from farpoint.cli import _common
 from farpoint.selection import Selection
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
         if output.suffix.lower() not in _WRITERS:
             known = ", ".join(_WRITERS)
             raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
-        _common.check_writable(output)
+        check_writable(output)
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     with _common.naming(X=options.input, selected=options.selected, anchors=options.anchors):
         selection = farpoint.select(
