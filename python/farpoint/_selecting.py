@@ -190,9 +190,10 @@ class SelectionTask:
         )
         nothing_to_do = is_complete and not (self.assign and wanted.labels is None)
         prior = wanted if nothing_to_do else wanted.apart()
-        info = self._info(len(wanted) if math.isfinite(wanted.covering_radius) else 0)
+        is_start = len(wanted) <= 1 and math.isinf(wanted.covering_radius)
+        info = self._info(resumed_from=0 if is_start else len(wanted))
         _log.info(
-            "selecting %d of %d rows of %d columns (%s, %s), %d of them known; backend %s, %d threads",
+            "selecting up to %d of %d rows of %d columns (%s, %s), %d of them known; backend %s, %d threads",
             *(self.count, len(self.points), self.points.shape[1], prepared.frame.dtype),
             *(prepared.metric.name, len(prior), prepared.plan.backend.name, prepared.frame.threads),
         )

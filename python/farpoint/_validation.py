@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 import os
@@ -28,6 +29,8 @@ from farpoint._metrics import METRICS, Metric, Unit
 from farpoint.backends import choose_backend, cuda
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._protocol import Backend, Frame, IndexArray, Scanner, ScanResult
+
+_log = logging.getLogger("farpoint.select")
 
 Result = TypeVar("Result")
 
@@ -64,10 +67,13 @@ class Plan:
         """Do `work`."""
         try:
             return work(self.backend)
-        except MemoryError:
+        except MemoryError as error:
             if self.fallback is None:
                 raise
-        self.backend, self.fallback = self.fallback(), None
+            reason = error
+        chosen, self.fallback = self.fallback(), None
+        _log.info("backend %s instead of %s: %s", chosen.name, self.backend.name, reason)
+        self.backend = chosen
         return work(self.backend)
 
 

@@ -45,8 +45,13 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--min-distance", type=float, metavar="R", help="stop before a pick closer than this"
     )
+    command.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="keep the picks there; the same command, or one with a larger -k, goes on from there",
+    )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
-    command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     _common.add_computation(command)
     command.set_defaults(run=run)
 
@@ -59,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
             known = ", ".join(_WRITERS)
             raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
         check_writable(output)
+    lines = _common.JsonProgress(options.k is not None) if options.json and not options.quiet else None
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     with _common.naming(X=options.input, selected=options.selected, anchors=options.anchors):
         selection = farpoint.select(
@@ -73,16 +79,19 @@ def run(options: argparse.Namespace) -> None:
             backend=options.backend,
             device=options.device,
             threads=options.threads,
-            progress=bar,
+            checkpoint=options.checkpoint,
+            progress=lines or bar,
             seed=options.seed,
         )
+    if lines is not None:
+        lines.finish()
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
     if options.json:
         _common.print_json(_record(selection))
     elif output is None:
         sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
-    if not options.quiet:
+    if not options.quiet and not options.json:
         print(_summary(selection, options.input), file=sys.stderr)
 
 
