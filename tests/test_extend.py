@@ -100,7 +100,7 @@ def test_a_smaller_or_larger_min_distance(engine: Engine, metric: str) -> None:
     for first_distance in distances:
         first = farpoint.select(X, min_distance=first_distance, metric=metric, **engine.arguments)
         for distance in distances:
-            for k in (None, 5, 120):
+            for k in (None, 120):
                 found = farpoint.extend(first, X, k, min_distance=distance, **engine.arguments)
                 assert_same(
                     found,
@@ -116,8 +116,7 @@ def test_infinite_radii_are_less_than_an_infinite_distance() -> None:
     for options in ({"min_distance": float("inf")}, {"k": 25}, {"k": 7, "assign": True}):
         assert_same(farpoint.extend(s, X, **options), farpoint.select(X, metric="sqeuclidean", **options))
     kept = farpoint.select(X, 20, metric="sqeuclidean", selected=[4])
-    options = {"min_distance": float("inf"), "selected": [4]}
-    assert len(farpoint.extend(kept, X, **options)) == 0
+    assert len(farpoint.extend(kept, X, min_distance=float("inf"), selected=[4])) == 0
 
 
 def test_nothing_is_computed_twice_and_little_for_what_is_known() -> None:
@@ -183,7 +182,7 @@ def test_what_does_not_belong_together_is_refused() -> None:
         (kept, X, {"selected": [4]}, "pick"),
     ):
         with pytest.raises(ValueError, match=message):
-            farpoint.extend(wrong, matrix, 60, **options)  # type: ignore[arg-type]
+            farpoint.extend(wrong, matrix, 60, **options)
     with pytest.raises(TypeError, match=r"selection must be a farpoint\.Selection, not list"):
         farpoint.extend([1, 2], X, 60)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="k = 201 is more than the 200 rows"):

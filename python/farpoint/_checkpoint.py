@@ -95,6 +95,8 @@ class Checkpoint:
         if different:
             raise ValueError(f"{self.name} belongs to another problem: {'; '.join(different)}")
         saved = self._saved
+        if saved.metric != problem["metric"] or problem["start"] not in (None, self.first_row):
+            raise ValueError(f"{self.name} is damaged: its picks are not of the problem that it names")
         _log.info("%s holds %d picks", self.name, len(saved))
         return Picks(saved.indices, saved.radii, saved.covering_radius, saved.labels, saved.distances)
 
