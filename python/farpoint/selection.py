@@ -61,8 +61,10 @@ class Selection:
     info : dict
         For every backend ``backend``, ``simd`` (None where there is no choice), ``device`` (index and name of
         the CUDA device; None on others), ``threads``, ``seconds``, ``fraction_evaluated`` (share of the pairs
-        that were looked at), ``n``, ``d``, ``dtype``, ``version``. Of files, ``files``: a dictionary with
-        ``name`` and ``rows`` for each, in order (see `locate`). The C++ and CUDA engines add ``levels``;
+        that were looked at), ``n``, ``d``, ``dtype``, ``version``, ``resumed_from`` (how many picks are from
+        an earlier selection or a checkpoint; the rest tells of the others). What is not known yet in the
+        checkpoint of an unfinished run is None. Of files, ``files``: a dictionary with ``name`` and ``rows``
+        for each, in order (see `locate`). The C++ and CUDA engines add ``levels``;
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
@@ -180,22 +182,8 @@ class Selection:
         OSError
             It cannot be written; what was there before still is.
         """
-        info = json.dumps(self.info)
-        if len(info) > _LONGEST_INFO:
-            raise ValueError(f"info takes {len(info)} characters as JSON, where {_LONGEST_INFO} are the most")
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "farpoint_selection": np.array(_FORMAT),
-            "indices": self.indices,
-            "radii": self.radii,
-            "covering_radius": np.array(self.covering_radius),
-            "metric": np.array(self.metric),
-            "info": np.array(info),
-        }
-        if self.labels is not None and self.distances is not None:
-            arrays["labels"] = self.labels
-            arrays["distances"] = self.distances
         with atomic_write(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(file, **selection_arrays(self))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> Selection:
@@ -335,6 +323,25 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
     if len(indices) and not indices.max() < total < 2**63:
         raise ValueError(f'info["files"] holds {total} rows, indices name row {indices.max()}')
     return names, rows
+
+
+def selection_arrays(selection: Selection) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file that `Selection.load` reads."""
+    info = json.dumps(selection.info)
+    if len(info) > _LONGEST_INFO:
+        raise ValueError(f"info takes {len(info)} characters as JSON, where {_LONGEST_INFO} are the most")
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "farpoint_selection": np.array(_FORMAT),
+        "indices": selection.indices,
+        "radii": selection.radii,
+        "covering_radius": np.array(selection.covering_radius),
+        "metric": np.array(selection.metric),
+        "info": np.array(info),
+    }
+    if selection.labels is not None and selection.distances is not None:
+        arrays["labels"] = selection.labels
+        arrays["distances"] = selection.distances
+    return arrays
 
 
 def _check_assignment(

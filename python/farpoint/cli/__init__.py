@@ -1,22 +1,21 @@
 """The command line: farpoint select | hmin | info | demo.
 
-Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted, by Ctrl-C or SIGTERM. A
-command that fails writes nothing.
+Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted, by SIGTERM too. A command
+that fails writes nothing but its checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NoReturn
 
 from farpoint._config import __version__
+from farpoint._signals import sigterm_interrupts
 from farpoint.cli import _demo, _hmin, _info, _select
+from farpoint.cli._common import log_on_standard_error
 
 _COMMANDS = (_select, _hmin, _info, _demo)
 
@@ -41,20 +40,6 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Make SIGTERM, which batch systems send before they kill, end a command as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is told of signals
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        # None: a handler that was not installed from Python, and cannot be from here.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
@@ -73,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # --help, --version and mistakes
         return end.code if isinstance(end.code, int) else 2
     try:
-        with _ended_by_sigterm():
+        with sigterm_interrupts(), log_on_standard_error(getattr(options, "verbose", 0), options.json):
             options.run(options)
             sys.stdout.flush()
     except KeyboardInterrupt:
