@@ -129,7 +129,9 @@ def select(
     Raises
     ------
     ValueError, TypeError
-        With the argument, what is wrong with it and what would be right.
+        With the argument or file, what is wrong with it and what would be right.
+    OSError, ImportError
+        A file cannot be read, or needs a package that is not installed: see `open_matrix`.
     RuntimeError
         The backend that was named cannot be used here.
     MemoryError

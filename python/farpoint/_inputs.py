@@ -235,7 +235,7 @@ def supported_type(array: Any, name: str) -> str:
     target = _PROMOTIONS.get(dtype)
     if target is None:
         raise TypeError(f"{name} has dtype {array.dtype}; supported are {', '.join(supported('dtypes'))}")
-    if dtype in ("int64", "uint64") and array.size:
+    if dtype in ("int64", "uint64") and 0 not in array.shape:
         low, high = int(array.min()), int(array.max())
         if max(-low, high) > _EXACT_IN_FLOAT64:
             raise TypeError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,16 +153,20 @@ def _format_of(path: Path) -> _Format:
 def _read(path: Path, form: _Format, wanted: str | None, spool: Spool) -> list[Rows]:
     """Read the matrix of a file; whatever goes wrong is said of the file."""
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise ValueError(f"{path} is empty")
+        if not path.is_dir():
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe, whose opening would wait
+                raise ValueError("is not a regular file")
+            if status.st_size == 0:
+                raise ValueError("is empty")
         return form.read(path, wanted, spool)
     except ImportError:
         raise
     except ValueError as error:
         message = _first_line(error)
-        raise ValueError(message if str(path) in message else f"{path}: {message}") from error
+        raise ValueError(message if message.startswith(str(path)) else f"{path}: {message}") from error
     except TypeError as error:
-        if str(path) in str(error):
+        if str(error).startswith(str(path)):
             raise
         raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
     except MemoryError as error:
