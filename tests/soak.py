@@ -22,7 +22,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,23 +47,34 @@ class Engine:
     simd: str
     threads: int
     eager: bool = False  # take up every stage at once
+    known_share: float | None = None  # of a selection: made first, and gone on from
 
     def run(self, instance: Instance) -> Any:
         """Make the instance's call."""
         os.environ[SIMD_VARIABLE] = self.simd
         os.environ[EAGER_VARIABLE] = "1" if self.eager else ""
         try:
+            if self.known_share is not None:
+                return instance.run_in_two(self.backend, self.threads, self.known_share)
             return instance.run(self.backend, self.threads)
         finally:
             del os.environ[SIMD_VARIABLE], os.environ[EAGER_VARIABLE]
 
     def __str__(self) -> str:
         eager = " eager" if self.eager else ""
-        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}{eager}"
+        two = "" if self.known_share is None else f" in two, {self.known_share:.3f} first"
+        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}{eager}{two}"
 
 
 def engines(random: Random, numba: bool) -> Iterator[Engine]:
-    """Every usable SIMD level, as users get it and eager, with numbers of threads drawn at random."""
+    """Every usable SIMD level, as users get it and eager; a third of them select in two steps."""
+    for engine in _engines(random, numba):
+        share = float(random.uniform(0, 1))
+        yield replace(engine, known_share=share * 3 if share < 1 / 3 else None)
+
+
+def _engines(random: Random, numba: bool) -> Iterator[Engine]:
+    """With numbers of threads drawn at random."""
     available = farpoint.show_config("dict")["backends"]["cpu"].get("simd_usable", [])
     for level in available:
         yield Engine("cpu", level, int(random.integers(1, 4)))

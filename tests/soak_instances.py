@@ -250,6 +250,27 @@ class Instance:
         except (ValueError, TypeError) as error:
             return error
 
+    def run_in_two(self, backend: str, threads: int, share: float) -> Any:
+        """Select a share of the rows first, and go on from these: what `run` does, the long way round."""
+        if self.function != "select":
+            return self.run(backend, threads)
+        k = self.options.get("k")
+        free = len(self.arguments[0]) - len(self.options.get("selected", ()))
+        first = max(1, round(share * (k if isinstance(k, int) else free)))
+        going_on = {name: value for name, value in self.options.items() if name not in _OF_THE_FIRST}
+        computing: dict[str, Any] = {"backend": backend, "threads": threads}
+        try:
+            selection = farpoint.select(
+                *self.arguments, **{**self.options, "k": first, "assign": False}, **computing
+            )
+            return farpoint.extend(selection, *self.arguments, **going_on, **computing)
+        except (ValueError, TypeError) as error:
+            return error
+
+
+# Options of a selection that one which goes on from it takes over.
+_OF_THE_FIRST = ("metric", "start", "seed")
+
 
 @dataclass(frozen=True)
 class Shape:
