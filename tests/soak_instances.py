@@ -255,15 +255,14 @@ class Instance:
         if self.function != "select":
             return self.run(backend, threads)
         k = self.options.get("k")
-        free = len(self.arguments[0]) - len(self.options.get("selected", ()))
+        X = self.arguments[0]
+        free = len(X) - len(self.options.get("selected", ()))
         first = max(1, round(share * (k if isinstance(k, int) else free)))
         going_on = {name: value for name, value in self.options.items() if name not in _OF_THE_FIRST}
         computing: dict[str, Any] = {"backend": backend, "threads": threads}
         try:
-            selection = farpoint.select(
-                *self.arguments, **{**self.options, "k": first, "assign": False}, **computing
-            )
-            return farpoint.extend(selection, *self.arguments, **going_on, **computing)
+            selection = farpoint.select(X, **{**self.options, "k": first, "assign": False}, **computing)
+            return farpoint.extend(selection, X, **going_on, **computing)
         except (ValueError, TypeError) as error:
             return error
 
