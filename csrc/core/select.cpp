@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "core/tuning.h"
 
@@ -45,6 +46,18 @@ class RankController {
 };
 
 }  // namespace
+
+double value_of_rank(std::vector<double> values, Index rank, Index sampled, Index rows) {
+  if (values.empty()) {
+    return 0.0;
+  }
+  const auto place = static_cast<Index>(static_cast<double>(rank) * static_cast<double>(sampled) /
+                                        static_cast<double>(rows));
+  const Index last = static_cast<Index>(values.size()) - 1;
+  const auto nth = values.begin() + std::clamp<Index>(place - 1, 0, last);
+  std::nth_element(values.begin(), nth, values.end(), std::greater<>());
+  return *nth;
+}
 
 SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control) {
   SelectResult result;

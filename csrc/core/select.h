@@ -107,6 +107,30 @@ class Stages {
   virtual SelectStatistics& statistics() = 0;
 };
 
+// What stages share, on every device.
+
+// The value that about `rank` of all `rows` rows reach, estimated from those values of `sampled` evenly
+// chosen rows that are not taken; 0 where there are none.
+double value_of_rank(std::vector<double> values, Index rank, Index sampled, Index rows);
+
+// Picks rows in their order, all at distance 0 from an earlier pick, as many as are wanted: take(i) for each
+// row of which is_free(i).
+template <class IsFree, class Take>
+void pick_at_zero(const SelectRequest& request, Index rows, const IsFree& is_free, const Take& take,
+                  SelectResult& result) {
+  result.next_value = 0.0;
+  if (request.minimum_value > 0.0) {
+    return;
+  }
+  for (Index i = 0; i < rows && static_cast<Index>(result.indices.size()) < request.count; ++i) {
+    if (is_free(i)) {
+      take(i);
+      result.indices.push_back(i);
+      result.values.push_back(0.0);
+    }
+  }
+}
+
 // Runs the levels. On return `result.next_value` is the value of the pick that would follow, so that
 // the covering radius is known.
 SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control);

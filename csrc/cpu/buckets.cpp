@@ -526,21 +526,14 @@ class Rounds {
 
   // The free rows, once every one of them is known to be at distance 0, in row order.
   void pick_duplicates() {
-    if (request_.minimum_value > 0.0) {
-      return;
-    }
     std::vector<bool> free(at(problem_.points.rows), false);
     for (std::size_t slot = 0; slot < forest_.rows.size(); ++slot) {
       if (forest_.values[slot] >= 0) {
         free[forest_.rows[slot]] = true;
       }
     }
-    for (Index i = 0; static_cast<Index>(result_.indices.size()) < request_.count; ++i) {
-      if (free[at(i)]) {
-        result_.indices.push_back(i);
-        result_.values.push_back(0.0);
-      }
-    }
+    // Nothing looks at the trees after this but assign, for which the rows stay as they are.
+    pick_at_zero(request_, problem_.points.rows, [&](Index i) { return free[at(i)]; }, [](Index) {}, result_);
   }
 
   void assign() {

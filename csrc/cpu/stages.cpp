@@ -109,17 +109,8 @@ std::vector<double> CpuStages::sample_values(Index size) const {
 
 double CpuStages::value_at_rank(Index rank) {
   const Index rows = state_.points.size();
-  std::vector<double> sample = sample_values(tuning::kRankSample);
-  double value = 0.0;
-  if (!sample.empty()) {
-    const Index last = static_cast<Index>(sample.size()) - 1;
-    const auto wanted = static_cast<Index>(static_cast<double>(rank) *
-                                           static_cast<double>(std::min(rows, tuning::kRankSample)) /
-                                           static_cast<double>(rows));
-    const auto nth = sample.begin() + std::clamp<Index>(wanted - 1, 0, last);
-    std::nth_element(sample.begin(), nth, sample.end(), std::greater<>());
-    value = *nth;
-  }
+  const double value =
+      value_of_rank(sample_values(tuning::kRankSample), rank, std::min(rows, tuning::kRankSample), rows);
   return value > 0.0 ? value : largest_value();
 }
 
@@ -171,22 +162,13 @@ PickEnd CpuStages::pick(const Threshold& threshold, const SelectRequest& request
 }
 
 void CpuStages::pick_duplicates(const SelectRequest& request, SelectResult& result) {
-  result.next_value = 0.0;
-  if (request.minimum_value > 0.0) {
-    return;
-  }
-  for (Index i = 0; i < state_.points.size(); ++i) {
-    const auto position = static_cast<Index>(result.indices.size());
-    if (position == request.count) {
-      return;
-    }
-    if (!state_.taken(i)) {
-      state_.values[at(i)] = kTaken;
-      --state_.free_rows;
-      result.indices.push_back(i);
-      result.values.push_back(0.0);
-    }
-  }
+  pick_at_zero(
+      request, state_.points.size(), [this](Index i) { return !state_.taken(i); },
+      [this](Index i) {
+        state_.values[at(i)] = kTaken;
+        --state_.free_rows;
+      },
+      result);
 }
 
 void CpuStages::assign(SelectResult& result) {

@@ -69,15 +69,7 @@ class DeviceStages final : public Stages {
     std::vector<double> values(at(sample));
     read(device(), std::span(values), sample_.data(), *control_);
     std::erase(values, kTaken);
-    double value = 0.0;
-    if (!values.empty()) {
-      const Index last = static_cast<Index>(values.size()) - 1;
-      const auto wanted = static_cast<Index>(static_cast<double>(rank) * static_cast<double>(sample) /
-                                             static_cast<double>(rows));
-      const auto nth = values.begin() + std::clamp<Index>(wanted - 1, 0, last);
-      std::nth_element(values.begin(), nth, values.end(), std::greater<>());
-      value = *nth;
-    }
+    const double value = value_of_rank(std::move(values), rank, sample, rows);
     return value > 0.0 ? value
                        : std::max(state_.primitives().largest(state_.rows().values, rows, *control_), 0.0);
   }
@@ -134,23 +126,12 @@ class DeviceStages final : public Stages {
   }
 
   void pick_duplicates(const SelectRequest& request, SelectResult& result) override {
-    result.next_value = 0.0;
-    if (request.minimum_value > 0.0) {
-      return;
-    }
     const std::vector<double> values = read_values();
     std::vector<Index> rows;
-    for (Index i = 0; i < state_.points().size(); ++i) {
-      if (static_cast<Index>(result.indices.size()) == request.count) {
-        break;
-      }
-      if (values[at(i)] != kTaken) {
-        rows.push_back(i);
-        --free_rows_;
-        result.indices.push_back(i);
-        result.values.push_back(0.0);
-      }
-    }
+    pick_at_zero(
+        request, state_.points().size(), [&](Index i) { return values[at(i)] != kTaken; },
+        [&](Index i) { rows.push_back(i); }, result);
+    free_rows_ -= static_cast<Index>(rows.size());
     Buffer<Index> taken(static_cast<Index>(rows.size()));
     upload<Index>(device(), taken.data(), rows);
     take_rows(taken.data(), taken.size(), state_.rows(), -1, device());
