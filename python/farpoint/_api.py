@@ -149,9 +149,10 @@ def select(
     1e308, squared ones near 1e154) as infinity. The order of selection is right all the same.
 
     Farthest-first traversal (Gonzalez, 1985 [1]_). The plain loop costs n k d multiply-adds; the compiled
-    engine evaluates a fraction of the pairs (``info["fraction_evaluated"]``). It keeps about d + 90 bytes
-    a row and 2 d bytes a pick (int8 codes and state; 4 d bytes a pick and 16 a row where it works
-    without codes), and with at most 8 columns a copy of X, 2 to 3.5 times X while it is built.
+    engine evaluates a fraction of the pairs (``info["fraction_evaluated"]``). It keeps about d + 110 bytes
+    a row and 2 d bytes a pick (int8 codes and state; 4 d bytes a pick and 32 a row where it works
+    without codes), and with at most 8 columns a copy of X, 2 to 3.5 times X while it is built: docs/memory.md
+    says what of it `memory_limit` can spare.
 
     References
     ----------
