@@ -385,10 +385,11 @@ longest, interrupts = 0.0, 0
 while True:
     cancelled = threading.Event()
     number = (signal.SIGINT, signal.SIGTERM)[interrupts % 2]
-    running = threading.Event()
     def interrupt(delay):
         global sent
-        running.wait()
+        # From then on there is something to keep: making the state again is interrupted too.
+        while signal.getsignal(signal.SIGTERM) is handler:
+            time.sleep(0.001)
         if not cancelled.wait(delay):
             sent = time.perf_counter()
             os.kill(os.getpid(), number)
@@ -396,9 +397,8 @@ while True:
     thread = threading.Thread(target=interrupt, args=(delay,))
     thread.start()
     try:
-        s = farpoint.select(X, 4000, checkpoint=path, progress=lambda *_: running.set(), **options)
+        s = farpoint.select(X, 4000, checkpoint=path, **options)
         cancelled.set()
-        running.set()
         thread.join()
         break
     except KeyboardInterrupt:

@@ -71,7 +71,7 @@ def rows(n: int, d: int, seed: int = 0) -> Array:
 
 
 def whole_times(curve: list[tuple[int, float]], beginning: float = 0.0) -> list[tuple[float, float]]:
-    """Return, for each moment, the share of the time that was over, and what all of it was estimated to be."""
+    """Return, for each moment, the share of the time that was over, and what all of it was taken to be."""
     left = TimeLeft()
     total, end = curve[-1]
     found = []
