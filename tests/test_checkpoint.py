@@ -289,7 +289,7 @@ def test_fifty_kills_at_random_moments(path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(_atomic, "_flush", slow_flush)
         farpoint.select(X, k, checkpoint=path, threads=1)
 
-    kills = finished = partials = 0
+    kills = kept_some = partials = 0
     while kills < 50:
         child = child_of(run)
         time.sleep(random.uniform(0.0, 0.25))
@@ -300,15 +300,15 @@ def test_fifty_kills_at_random_moments(path: Path, monkeypatch: pytest.MonkeyPat
         if path.exists():
             kept = farpoint.Selection.load(path)
             assert_same(kept, expected.prefix(len(kept)) if len(kept) < k else expected)
+            kept_some += 1
             if len(kept) == k:
-                finished += 1
                 path.unlink()
         partials += len(hidden_files(path))
         for name in hidden_files(path):
             (path.parent / name).unlink()
     assert partials > 0
+    assert kept_some > 0
     assert_same(farpoint.select(X, k, checkpoint=path), expected)
-    assert finished > 0
 
 
 @needs_fork
@@ -378,27 +378,30 @@ import numpy as np, farpoint
 backend, threads, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 X = np.random.default_rng(0).standard_normal((30_000, 64), dtype=np.float32)
 options = {"backend": backend, "threads": threads}
-farpoint.select(X[:100], 50, assign=True, **options)  # what Numba has to compile, it compiles here
+farpoint.select(X[:100], 50, **options)  # what Numba has to compile, it compiles here
+whole = time.perf_counter()
+farpoint.select(X, 4000, **options)
+whole = time.perf_counter() - whole
 random = np.random.default_rng(1)
 handler = signal.getsignal(signal.SIGTERM)
 longest, interrupts = 0.0, 0
 while True:
     cancelled = threading.Event()
     number = (signal.SIGINT, signal.SIGTERM)[interrupts % 2]
-    running = threading.Event()
     def interrupt(delay):
         global sent
-        running.wait()
+        # From then on there is something to keep: making the state again is interrupted too.
+        while signal.getsignal(signal.SIGTERM) is handler:
+            time.sleep(0.001)
         if not cancelled.wait(delay):
             sent = time.perf_counter()
             os.kill(os.getpid(), number)
-    delay = random.uniform(0, 0.5) if interrupts < 8 else 1e6
+    delay = random.uniform(0, 0.6 * whole) if interrupts < 8 else 1e6
     thread = threading.Thread(target=interrupt, args=(delay,))
     thread.start()
     try:
-        s = farpoint.select(X, 4000, checkpoint=path, progress=lambda *_: running.set(), **options)
+        s = farpoint.select(X, 4000, checkpoint=path, **options)
         cancelled.set()
-        running.set()
         thread.join()
         break
     except KeyboardInterrupt:
@@ -433,10 +436,11 @@ def test_interrupts_at_random_moments(path: Path, backend: str, threads: int) ->
 def test_a_command_that_is_interrupted_goes_on(
     path: Path, capsys: pytest.CaptureFixture[str], number: int, backend: str
 ) -> None:
-    X = rows(40_000, 64)
+    n, k = (60_000, 12_000) if backend == "cpu" else (40_000, 6000)
+    X = rows(n, 64)
     file, out = path.with_name("x.npy"), path.with_name("out.npy")
     np.save(file, X)
-    command = ["select", str(file), "-k", "6000", "--backend", backend, "-o", str(out), "--json"]
+    command = ["select", str(file), "-k", str(k), "--backend", backend, "-o", str(out), "--json"]
     command += ["--checkpoint", str(path)]
     process = subprocess.Popen(
         [sys.executable, "-m", "farpoint", *command],
@@ -448,7 +452,7 @@ def test_a_command_that_is_interrupted_goes_on(
     done = 0
     while done < 20:
         done = json.loads(process.stderr.readline())["done"]
-    time.sleep(float(np.random.default_rng(number).uniform(0, 0.2)))
+    time.sleep(float(np.random.default_rng(number).uniform(0, 0.1)))
     sent = time.perf_counter()
     process.send_signal(number)
     output, errors = process.communicate(timeout=60)
@@ -459,8 +463,8 @@ def test_a_command_that_is_interrupted_goes_on(
     assert took < 0.2 + 1.3  # the process ends, too, on a busy machine
     assert not out.exists()
     kept = farpoint.Selection.load(path)
-    expected = farpoint.select(X, 6000)
-    assert done - 1 <= len(kept) < 6000
+    expected = farpoint.select(X, k)
+    assert done - 1 <= len(kept) < k
     assert_same(kept, expected.prefix(len(kept)))
     assert main([*command, "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["info"]["resumed_from"] == len(kept)

@@ -163,6 +163,12 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["select", "complex.npy", "-k", "3"], "complex.npy has dtype complex64; supported are"),
         (["select", "x.npy", "-k", "3", "--anchors", "wide.npy"], "wide.npy has 16 columns where"),
         (["select", "x.npy", "-k", "3", "-o", "/proc/out.npy"], "/proc/out.npy cannot be written: "),
+        (
+            ["select", "x.npy", "-k", "3", "--checkpoint", "x.npy"],
+            "checkpoint x.npy cannot be used, and is not overwritten: ",
+        ),
+        (["select", "x.npy", "-k", "3", "--checkpoint", "no/c.npz"], "there is no folder"),
+        (["select", "x.npy", "-k", "3", "--checkpoint", "/proc/c.npz"], "/proc/c.npz cannot be written: "),
         (["demo", "-o", "/proc/out/demo"], "/proc/out/demo cannot be written: "),
         (["select", "cut.npy", "-k", "3"], "cut.npy"),
         (["select", "objects.npy", "-k", "3"], "not loaded"),

@@ -17,9 +17,9 @@ from farpoint._progress import TimeLeft
 from farpoint.cli import main
 from tests.conftest import Array
 
-# (Picks, seconds) of real runs on 2 busy cores of an AMD EPYC: 117,659 embeddings x 384 (the second
-# goes on from 6,000 picks, which takes 2.4 s before the first new one), 60,000 x 256, 1,000,000 x 3, 40,000
-# embeddings (cosine), 200,000 x 64 in clusters.
+# (Picks, seconds) of real runs on 2 cores of an AMD EPYC, a busy machine: 117,659 embeddings x 384 (the
+# second goes on from 6,000 picks, which takes 2.4 s before the first new one), 60,000 x 256, 1,000,000 x 3,
+# 40,000 embeddings (cosine), 200,000 x 64 in clusters.
 # fmt: off
 CURVES: dict[str, list[tuple[int, float]]] = {
     "real embeddings": [
@@ -71,7 +71,7 @@ def rows(n: int, d: int, seed: int = 0) -> Array:
 
 
 def whole_times(curve: list[tuple[int, float]], beginning: float = 0.0) -> list[tuple[float, float]]:
-    """Return, for each moment, the share of the time that was over and the estimate of all, as a share."""
+    """Return, for each moment, the share of the time that was over, and what all of it was taken to be."""
     left = TimeLeft()
     total, end = curve[-1]
     found = []

@@ -31,8 +31,8 @@ _log = logging.getLogger("farpoint.select")
 
 # Picks whose radii are computed again before a selection goes on from them.
 _CHECKED_PICKS = 16
-# Elements of the rows that these are compared with at a time.
-_BLOCK_ELEMENTS = 1 << 22
+# Elements of the rows that these are compared with, and of their distances, at a time.
+_BLOCK_ELEMENTS = 1 << 20
 
 
 def prepare_selection(
@@ -166,7 +166,7 @@ class SelectionTask:
         before = np.concatenate((self.selected, picks[: sample[-1]]))
         # Position in `picks`; what is kept away from comes before all.
         positions = np.arange(len(before)) - len(self.selected)
-        block = max(1, _BLOCK_ELEMENTS // self.points.shape[1])
+        block = max(1, _BLOCK_ELEMENTS // max(_CHECKED_PICKS, self.points.shape[1]))
 
         def lower(rows: AnyMatrix, positions: IndexArray) -> None:
             problem = PairProblem(wanted, rows, prepared.frame)
