@@ -1,0 +1,1 @@
+"""Selection from the rows of many machines, on Ray."""
