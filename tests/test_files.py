@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,6 @@ import pytest
 import safetensors.numpy
 
 import farpoint
-from farpoint._files import load_matrix
-from farpoint._inputs import as_matrix
 from tests.conftest import Array
 
 X = np.random.default_rng(0).standard_normal((90, 7)).astype(np.float32)
@@ -71,12 +70,13 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_formats(folder: Path, name: str, options: dict[str, Any]) -> None:
-    np.testing.assert_array_equal(as_matrix(load_matrix(folder / name, **options), "X"), X)
+    np.testing.assert_array_equal(np.asarray(farpoint.open_matrix(folder / name, **options)), X)
 
 
 def test_large_formats_are_mapped_and_not_read(folder: Path) -> None:
     for name in ("x.npy", "x.safetensors"):
-        assert isinstance(load_matrix(folder / name), np.memmap)
+        matrix = farpoint.open_matrix(folder / name)
+        assert isinstance(getattr(matrix, "base", None), mmap.mmap)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "uint8", "bfloat16"])
@@ -95,7 +95,7 @@ def test_safetensors_dtypes(tmp_path: Path, dtype: Any) -> None:
     ).encode()
     path = tmp_path / "t.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + array.tobytes())
-    loaded = load_matrix(path)
+    loaded = farpoint.open_matrix(path)
     assert loaded.dtype == array.dtype
     np.testing.assert_array_equal(np.asarray(loaded), array)
     if dtype != "bfloat16":
@@ -117,24 +117,24 @@ def test_safetensors_dtypes(tmp_path: Path, dtype: Any) -> None:
 )
 def test_which_array(folder: Path, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(name)) as caught:
-        load_matrix(folder / name, **options)
+        farpoint.open_matrix(folder / name, **options)
     assert message in str(caught.value)
 
 
 def test_no_column_of_lists(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1.0], "b": ["x"]}), tmp_path / "flat.parquet")
     with pytest.raises(ValueError, match="no column holds lists of numbers; the columns are a, b"):
-        load_matrix(tmp_path / "flat.parquet")
+        farpoint.open_matrix(tmp_path / "flat.parquet")
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.npy: no such file"):
-        load_matrix(tmp_path / "none.npy")
-    with pytest.raises(ValueError, match="is a folder"):
-        load_matrix(tmp_path)
+        farpoint.open_matrix(tmp_path / "none.npy")
+    with pytest.raises(ValueError, match=r"holds no file of a known suffix \(\.npy, \.npz"):
+        farpoint.open_matrix(tmp_path)
     (tmp_path / "x.csv").write_text("1,2\n")
     with pytest.raises(ValueError, match=r"unknown suffix '\.csv'; the known ones are \.npy, \.npz"):
-        load_matrix(tmp_path / "x.csv")
+        farpoint.open_matrix(tmp_path / "x.csv")
 
 
 SUFFIXES = ["npy", "npz", "parquet", "arrow", "feather", "safetensors"]
@@ -146,7 +146,7 @@ def test_not_what_the_suffix_says(tmp_path: Path, suffix: str, content: bytes) -
     path = tmp_path / f"bad.{suffix}"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"bad\.{suffix}"):
-        as_matrix(load_matrix(path), "X")
+        farpoint.open_matrix(path)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -157,7 +157,7 @@ def test_truncated(folder: Path, suffix: str) -> None:
     for length in [1, 7, 9, 60, 100, *np.linspace(120, len(content) - 1, 12).astype(int)]:
         bad.write_bytes(content[:length])
         with pytest.raises(ValueError, match=rf"cut\.{suffix}"):
-            as_matrix(load_matrix(bad), "X")
+            farpoint.open_matrix(bad)
 
 
 class Bomb:
@@ -171,12 +171,12 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "bomb.npz", array)
     for name in ("bomb.npy", "bomb.npz"):
         with pytest.raises(ValueError, match="not loaded"):
-            load_matrix(tmp_path / name)
+            farpoint.open_matrix(tmp_path / name)
     import pickle
 
     (tmp_path / "raw.npy").write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(ValueError, match=r"raw\.npy"):
-        load_matrix(tmp_path / "raw.npy")
+        farpoint.open_matrix(tmp_path / "raw.npy")
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_lying_safetensors(tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "lie.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 16)
     with pytest.raises(ValueError, match=r"lie\.safetensors"):
-        load_matrix(path)
+        farpoint.open_matrix(path)
 
 
 def test_a_file_selects_as_its_array_does(folder: Path) -> None:
     expected = farpoint.select(X, 20).indices
     for name in ("x.npy", "one.npz", "x.parquet", "x.arrow", "x.safetensors"):
-        np.testing.assert_array_equal(farpoint.select(load_matrix(folder / name), 20).indices, expected)
+        np.testing.assert_array_equal(farpoint.select(folder / name, 20).indices, expected)

@@ -121,8 +121,8 @@ def test_dlpack_of_another_device_is_not_touched(device: int, name: str) -> None
     "source, error, message",
     [
         (pa.array([[1.0], [1.0, 2.0]]), ValueError, "lists of different lengths"),
-        (pa.array([[1.0], None]), ValueError, "1 null rows"),
-        (pa.array([[1.0], [None]]), ValueError, "1 null elements"),
+        (pa.array([[1.0], None]), ValueError, "row 1 is null"),
+        (pa.array([[1.0], [None]]), ValueError, "row 1, column 0 is null"),
         (pa.array([1.0, 2.0]), TypeError, "must be an Arrow array of"),
         (pa.Tensor.from_numpy(X[0]), ValueError, "must be 2-D"),
         (tensors(X.reshape(60, 2, 3)), ValueError, r"must be 2-D .* shape \(60, 2, 3\)"),

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/control.h"
@@ -51,15 +52,52 @@ inline Metric metric_kind(const std::string& name) {
   throw std::invalid_argument("unknown metric kind '" + name + "'");
 }
 
-inline MatrixView matrix_view(const py::array& array, const std::string& dtype) {
-  const ElementType type = element_type(dtype);
-  const auto size = static_cast<py::ssize_t>(element_size(type));
-  if (array.ndim() != 2 || array.itemsize() != size || (array.shape(1) > 1 && array.strides(1) != size)) {
-    throw std::invalid_argument("expected a 2-D array of " + dtype + " with contiguous rows");
+// A matrix on the host: an array, or arrays whose rows follow each other.
+using HostMatrixArgument = std::variant<py::array, std::vector<py::array>>;
+
+// Its view, and what the view borrows; the arrays must outlive it.
+class HostMatrix {
+ public:
+  HostMatrix(const HostMatrixArgument& argument, const std::string& dtype) {
+    if (const auto* array = std::get_if<py::array>(&argument)) {
+      view_ = view_of(*array, dtype);
+      return;
+    }
+    for (const py::array& array : std::get<std::vector<py::array>>(argument)) {
+      const MatrixView part = view_of(array, dtype);
+      if (part.rows == 0 || (!parts_.empty() && part.columns != view_.columns)) {
+        throw std::invalid_argument("expected parts with rows, and of the same columns");
+      }
+      parts_.push_back({part.data, view_.rows, part.row_stride});
+      view_.rows += part.rows;
+      view_.columns = part.columns;
+      view_.type = part.type;
+    }
+    if (parts_.empty()) {
+      throw std::invalid_argument("expected at least one part");
+    }
   }
-  return {static_cast<const std::byte*>(array.data()), array.shape(0), array.shape(1), array.strides(0),
-          type};
-}
+
+  MatrixView view() const {
+    MatrixView view = view_;
+    view.parts = parts_;
+    return view;
+  }
+
+ private:
+  static MatrixView view_of(const py::array& array, const std::string& dtype) {
+    const ElementType type = element_type(dtype);
+    const auto size = static_cast<py::ssize_t>(element_size(type));
+    if (array.ndim() != 2 || array.itemsize() != size || (array.shape(1) > 1 && array.strides(1) != size)) {
+      throw std::invalid_argument("expected a 2-D array of " + dtype + " with contiguous rows");
+    }
+    return {static_cast<const std::byte*>(array.data()), array.shape(0), array.shape(1), array.strides(0),
+            type};
+  }
+
+  MatrixView view_;
+  std::vector<MatrixPart> parts_;
+};
 
 // Gives a vector's memory to numpy without a copy.
 template <class T>

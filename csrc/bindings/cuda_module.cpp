@@ -2,6 +2,7 @@
 // it touches no driver; every function but runtime_version does.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -30,23 +31,40 @@ struct DeviceMatrix {
 };
 
 // On the host, or on the device of the call.
-using MatrixArgument = std::variant<DeviceMatrix, py::array>;
+using MatrixArgument = std::variant<DeviceMatrix, py::array, std::vector<py::array>>;
 
-Matrix matrix(const MatrixArgument& argument, const std::string& dtype) {
-  if (const auto* array = std::get_if<py::array>(&argument)) {
-    return {matrix_view(*array, dtype), false};
+// The matrix of an argument, and what it borrows; the argument must outlive it.
+class AnyMatrix {
+ public:
+  AnyMatrix(const MatrixArgument& argument, const std::string& dtype) {
+    if (const auto* array = std::get_if<py::array>(&argument)) {
+      host_.emplace(*array, dtype);
+    } else if (const auto* arrays = std::get_if<std::vector<py::array>>(&argument)) {
+      host_.emplace(*arrays, dtype);
+    } else {
+      device_ = view_of(std::get<DeviceMatrix>(argument), dtype);
+    }
   }
-  const auto& found = std::get<DeviceMatrix>(argument);
-  const farpoint::ElementType type = element_type(dtype);
-  const auto size = static_cast<std::ptrdiff_t>(farpoint::element_size(type));
-  if (found.pointer == 0 || found.pointer % static_cast<std::uintptr_t>(size) != 0 || found.rows < 1 ||
-      found.columns < 1 || found.row_stride % size != 0) {
-    throw std::invalid_argument("expected a device matrix of aligned " + dtype);
+
+  Matrix matrix() const { return host_ ? Matrix{host_->view(), false} : Matrix{device_, true}; }
+
+ private:
+  static farpoint::MatrixView view_of(const DeviceMatrix& found, const std::string& dtype) {
+    const farpoint::ElementType type = element_type(dtype);
+    const auto size = static_cast<std::ptrdiff_t>(farpoint::element_size(type));
+    if (found.pointer == 0 || found.pointer % static_cast<std::uintptr_t>(size) != 0 || found.rows < 1 ||
+        found.columns < 1 || found.row_stride % size != 0) {
+      throw std::invalid_argument("expected a device matrix of aligned " + dtype);
+    }
+    // A device's address, of which no host code reads.
+    const auto* data =
+        reinterpret_cast<const std::byte*>(found.pointer);  // NOLINT(performance-no-int-to-ptr)
+    return {data, found.rows, found.columns, found.row_stride, type};
   }
-  // A device's address, of which no host code reads.
-  const auto* data = reinterpret_cast<const std::byte*>(found.pointer);  // NOLINT(performance-no-int-to-ptr)
-  return {{data, found.rows, found.columns, found.row_stride, type}, true};
-}
+
+  std::optional<HostMatrix> host_;
+  farpoint::MatrixView device_;
+};
 
 DeviceOptions device_options(int device, std::size_t memory_limit, std::uintptr_t ready_after, bool eager) {
   return {device, memory_limit, ready_after, eager, false};
@@ -57,14 +75,16 @@ py::dict run_select(const MatrixArgument& points, const std::string& dtype, cons
                     const IndexArray& selected, const std::optional<MatrixArgument>& anchors,
                     double minimum_value, bool assign, int device, std::size_t memory_limit,
                     std::uintptr_t ready_after, bool eager, const std::optional<py::function>& listener) {
+  const AnyMatrix own(points, dtype);
+  std::optional<AnyMatrix> others;
   farpoint::cuda::SelectProblem problem;
-  problem.points = matrix(points, dtype);
+  problem.points = own.matrix();
   problem.metric = metric_kind(metric);
   problem.scale = scale;
   problem.largest = largest;
   problem.selected = index_span(selected);
   if (anchors) {
-    problem.anchors = matrix(*anchors, dtype);
+    problem.anchors = others.emplace(*anchors, dtype).matrix();
     if (problem.anchors.view.columns != problem.points.view.columns) {
       throw std::invalid_argument("anchors and points differ in columns");
     }
@@ -77,12 +97,12 @@ py::dict run_select(const MatrixArgument& points, const std::string& dtype, cons
   }));
 }
 
-farpoint::cuda::DistanceProblem distance_problem(const MatrixArgument& x, const MatrixArgument& y,
-                                                 const std::string& dtype, const std::string& metric,
-                                                 double scale, double largest, const DeviceOptions& options) {
+farpoint::cuda::DistanceProblem distance_problem(const AnyMatrix& x, const AnyMatrix& y,
+                                                 const std::string& metric, double scale, double largest,
+                                                 const DeviceOptions& options) {
   farpoint::cuda::DistanceProblem problem;
-  problem.x = matrix(x, dtype);
-  problem.y = matrix(y, dtype);
+  problem.x = x.matrix();
+  problem.y = y.matrix();
   if (problem.x.view.columns != problem.y.view.columns) {
     throw std::invalid_argument("x and y differ in columns");
   }
@@ -96,7 +116,9 @@ farpoint::cuda::DistanceProblem distance_problem(const MatrixArgument& x, const 
 py::tuple nearest(const MatrixArgument& x, const MatrixArgument& y, const std::string& dtype,
                   const std::string& metric, double scale, double largest, int device,
                   std::size_t memory_limit, std::uintptr_t ready_after, bool eager) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest,
+  const AnyMatrix own(x, dtype);
+  const AnyMatrix other(y, dtype);
+  const auto problem = distance_problem(own, other, metric, scale, largest,
                                         device_options(device, memory_limit, ready_after, eager));
   std::vector<double> values(static_cast<std::size_t>(problem.x.view.rows));
   std::vector<Index> indices(values.size());
@@ -107,7 +129,8 @@ py::tuple nearest(const MatrixArgument& x, const MatrixArgument& y, const std::s
 py::tuple closest_pair(const MatrixArgument& x, const std::string& dtype, const std::string& metric,
                        double scale, double largest, int device, std::size_t memory_limit,
                        std::uintptr_t ready_after, bool eager) {
-  const auto problem = distance_problem(x, x, dtype, metric, scale, largest,
+  const AnyMatrix own(x, dtype);
+  const auto problem = distance_problem(own, own, metric, scale, largest,
                                         device_options(device, memory_limit, ready_after, eager));
   if (problem.x.view.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
@@ -120,7 +143,9 @@ py::tuple closest_pair(const MatrixArgument& x, const std::string& dtype, const 
 py::array_t<double> pairwise(const MatrixArgument& x, const MatrixArgument& y, const std::string& dtype,
                              const std::string& metric, double scale, double largest, int device,
                              std::size_t memory_limit, std::uintptr_t ready_after) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest,
+  const AnyMatrix own(x, dtype);
+  const AnyMatrix other(y, dtype);
+  const auto problem = distance_problem(own, other, metric, scale, largest,
                                         device_options(device, memory_limit, ready_after, false));
   py::array_t<double> values({problem.x.view.rows, problem.y.view.rows});
   const std::span<double> out(values.mutable_data(), static_cast<std::size_t>(values.size()));
@@ -130,10 +155,10 @@ py::array_t<double> pairwise(const MatrixArgument& x, const MatrixArgument& y, c
 
 py::tuple scan(const MatrixArgument& points, const std::string& dtype, int device, std::size_t memory_limit,
                std::uintptr_t ready_after) {
-  const Matrix view = matrix(points, dtype);
+  const AnyMatrix own(points, dtype);
   const DeviceOptions options = device_options(device, memory_limit, ready_after, false);
-  const auto found =
-      run_released({}, 0, [&](Control& control) { return farpoint::cuda::scan(view, options, control); });
+  const auto found = run_released(
+      {}, 0, [&](Control& control) { return farpoint::cuda::scan(own.matrix(), options, control); });
   return py::make_tuple(found.first_bad_row, found.first_zero_row, found.largest, found.smallest_row);
 }
 

@@ -17,23 +17,24 @@ namespace {
 using namespace farpoint::bindings;
 using farpoint::Control;
 using farpoint::Index;
-using farpoint::MatrixView;
 using farpoint::cpu::SimdLevel;
 
-py::dict run_select(const py::array& points, const std::string& dtype, const std::string& metric,
+py::dict run_select(const HostMatrixArgument& points, const std::string& dtype, const std::string& metric,
                     double scale, double largest, Index k, const IndexArray& prior, double prior_value,
-                    const IndexArray& selected, const std::optional<py::array>& anchors, double minimum_value,
-                    bool assign, int threads, const std::string& simd, bool eager,
+                    const IndexArray& selected, const std::optional<HostMatrixArgument>& anchors,
+                    double minimum_value, bool assign, int threads, const std::string& simd, bool eager,
                     const std::optional<py::function>& listener) {
+  const HostMatrix matrix(points, dtype);
+  std::optional<HostMatrix> others;
   farpoint::cpu::SelectProblem problem;
   problem.eager = eager;
-  problem.points = matrix_view(points, dtype);
+  problem.points = matrix.view();
   problem.metric = metric_kind(metric);
   problem.scale = scale;
   problem.largest = largest;
   problem.selected = index_span(selected);
   if (anchors) {
-    problem.anchors = matrix_view(*anchors, dtype);
+    problem.anchors = others.emplace(*anchors, dtype).view();
     if (problem.anchors.columns != problem.points.columns) {
       throw std::invalid_argument("anchors and points differ in columns");
     }
@@ -48,14 +49,13 @@ py::dict run_select(const py::array& points, const std::string& dtype, const std
   }));
 }
 
-farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::array& y,
-                                                const std::string& dtype, const std::string& metric,
-                                                double scale, double largest, int threads,
-                                                const std::string& simd, bool eager) {
+farpoint::cpu::DistanceProblem distance_problem(const HostMatrix& x, const HostMatrix& y,
+                                                const std::string& metric, double scale, double largest,
+                                                int threads, const std::string& simd, bool eager) {
   farpoint::cpu::DistanceProblem problem;
   problem.eager = eager;
-  problem.x = matrix_view(x, dtype);
-  problem.y = matrix_view(y, dtype);
+  problem.x = x.view();
+  problem.y = y.view();
   if (problem.x.columns != problem.y.columns) {
     throw std::invalid_argument("x and y differ in columns");
   }
@@ -67,18 +67,22 @@ farpoint::cpu::DistanceProblem distance_problem(const py::array& x, const py::ar
   return problem;
 }
 
-py::tuple nearest(const py::array& x, const py::array& y, const std::string& dtype, const std::string& metric,
-                  double scale, double largest, int threads, const std::string& simd, bool eager) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, eager);
+py::tuple nearest(const HostMatrixArgument& x, const HostMatrixArgument& y, const std::string& dtype,
+                  const std::string& metric, double scale, double largest, int threads,
+                  const std::string& simd, bool eager) {
+  const HostMatrix own(x, dtype);
+  const HostMatrix other(y, dtype);
+  const auto problem = distance_problem(own, other, metric, scale, largest, threads, simd, eager);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
   run_released({}, 0, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
   return py::make_tuple(to_array(std::move(values)), to_array(std::move(indices)));
 }
 
-py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::string& metric, double scale,
-                       double largest, int threads, const std::string& simd, bool eager) {
-  const auto problem = distance_problem(x, x, dtype, metric, scale, largest, threads, simd, eager);
+py::tuple closest_pair(const HostMatrixArgument& x, const std::string& dtype, const std::string& metric,
+                       double scale, double largest, int threads, const std::string& simd, bool eager) {
+  const HostMatrix own(x, dtype);
+  const auto problem = distance_problem(own, own, metric, scale, largest, threads, simd, eager);
   if (problem.x.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
   }
@@ -87,21 +91,24 @@ py::tuple closest_pair(const py::array& x, const std::string& dtype, const std::
   return py::make_tuple(pair.value, pair.i, pair.j);
 }
 
-py::array_t<double> pairwise(const py::array& x, const py::array& y, const std::string& dtype,
-                             const std::string& metric, double scale, double largest, int threads,
-                             const std::string& simd) {
-  const auto problem = distance_problem(x, y, dtype, metric, scale, largest, threads, simd, false);
+py::array_t<double> pairwise(const HostMatrixArgument& x, const HostMatrixArgument& y,
+                             const std::string& dtype, const std::string& metric, double scale,
+                             double largest, int threads, const std::string& simd) {
+  const HostMatrix own(x, dtype);
+  const HostMatrix other(y, dtype);
+  const auto problem = distance_problem(own, other, metric, scale, largest, threads, simd, false);
   py::array_t<double> values({problem.x.rows, problem.y.rows});
   const std::span<double> out(values.mutable_data(), static_cast<std::size_t>(values.size()));
   run_released({}, 0, [&](Control& control) { farpoint::cpu::pairwise(problem, out, control); });
   return values;
 }
 
-py::tuple scan(const py::array& points, const std::string& dtype, int threads, const std::string& simd) {
-  const MatrixView view = matrix_view(points, dtype);
+py::tuple scan(const HostMatrixArgument& points, const std::string& dtype, int threads,
+               const std::string& simd) {
+  const HostMatrix matrix(points, dtype);
   const SimdLevel level = farpoint::cpu::choose_simd_level(simd);
   const auto found = run_released(
-      {}, 0, [&](Control& control) { return farpoint::cpu::scan(view, threads, level, control); });
+      {}, 0, [&](Control& control) { return farpoint::cpu::scan(matrix.view(), threads, level, control); });
   return py::make_tuple(found.first_bad_row, found.first_zero_row, found.largest, found.smallest_row);
 }
 

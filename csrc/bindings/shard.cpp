@@ -16,14 +16,14 @@ namespace {
 
 using ValueArray = py::array_t<double, py::array::c_style>;
 
-// A shard, and the array that it reads.
+// A shard, and the arrays that it reads.
 class ShardObject {
  public:
-  ShardObject(const py::array& points, const std::string& dtype, const std::string& metric, double scale,
+  ShardObject(HostMatrixArgument points, const std::string& dtype, const std::string& metric, double scale,
               double largest, Index entries, bool assign, int threads, const std::string& simd, bool eager)
-      : points_(points), dtype_(dtype) {
+      : points_(std::move(points)), matrix_(points_, dtype), dtype_(dtype) {
     cpu::SelectProblem problem;
-    problem.points = matrix_view(points, dtype);
+    problem.points = matrix_.view();
     problem.metric = metric_kind(metric);
     problem.scale = scale;
     problem.largest = largest;
@@ -37,8 +37,9 @@ class ShardObject {
 
   Index free_rows() const { return shard_->free_rows(); }
 
-  void see(const py::array& rows, const IndexArray& own, const std::optional<ValueArray>& values) {
-    const MatrixView view = matrix_view(rows, dtype_);
+  void see(const HostMatrixArgument& rows, const IndexArray& own, const std::optional<ValueArray>& values) {
+    const HostMatrix matrix(rows, dtype_);
+    const MatrixView view = matrix.view();
     const std::span<const Index> own_rows = index_span(own);
     const std::span<const double> at =
         values ? std::span(values->data(), static_cast<std::size_t>(values->size()))
@@ -106,17 +107,19 @@ class ShardObject {
     }
   }
 
-  py::array points_;
+  HostMatrixArgument points_;
+  HostMatrix matrix_;
   std::string dtype_;
   std::unique_ptr<cpu::Shard> shard_;
   bool picked_ = false;
 };
 
-py::tuple pick_among(const py::array& points, const std::string& dtype, const std::string& metric,
+py::tuple pick_among(const HostMatrixArgument& points, const std::string& dtype, const std::string& metric,
                      double scale, double largest, const ValueArray& values, Index k, double last_value,
                      Index last_row, double minimum_value, int threads, const std::string& simd, bool eager) {
   cpu::CandidateProblem problem;
-  problem.points = matrix_view(points, dtype);
+  const HostMatrix matrix(points, dtype);
+  problem.points = matrix.view();
   problem.metric = metric_kind(metric);
   problem.scale = scale;
   problem.largest = largest;
@@ -138,7 +141,7 @@ py::tuple pick_among(const py::array& points, const std::string& dtype, const st
 
 void bind_shards(py::module_& m) {
   py::class_<ShardObject>(m, "Shard", "One shard of a selection that is spread over several engines.")
-      .def(py::init<const py::array&, const std::string&, const std::string&, double, double, Index, bool,
+      .def(py::init<HostMatrixArgument, const std::string&, const std::string&, double, double, Index, bool,
                     int, const std::string&, bool>(),
            "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "entries"_a, "assign"_a, "threads"_a,
            "simd"_a, "eager"_a)

@@ -1,9 +1,11 @@
 // What a problem is made of: a borrowed matrix, its element type, and the metric.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 // What kernels of a GPU share with the host.
 #if defined(__CUDACC__)
@@ -42,16 +44,52 @@ FARPOINT_HOST_DEVICE constexpr std::size_t element_size(ElementType type) {
 // squared distances here; the square root is taken once, on the way out.
 enum class Metric { squared_euclidean, cosine };
 
+// Some rows of a matrix that lies in several pieces.
+struct MatrixPart {
+  const std::byte* data = nullptr;
+  Index first_row = 0;  // of these rows, in the whole matrix
+  std::ptrdiff_t row_stride = 0;
+};
+
 // A borrowed (rows, columns) matrix. The elements of a row are contiguous; rows are `row_stride`
-// bytes apart, so that C-ordered arrays, slices of rows and memory maps are read where they lie.
+// bytes apart, so that C-ordered arrays, slices of rows and memory maps are read where they lie. A matrix
+// in several pieces, such as files, has `parts` instead of `data` and `row_stride`: in rising order, the
+// first at row 0, every one with rows.
 struct MatrixView {
   const std::byte* data = nullptr;
   Index rows = 0;
   Index columns = 0;
   std::ptrdiff_t row_stride = 0;
   ElementType type = ElementType::float32;
+  std::span<const MatrixPart> parts = {};
 
-  const std::byte* row(Index i) const { return data + static_cast<std::ptrdiff_t>(i) * row_stride; }
+  const std::byte* row(Index i) const {
+    if (parts.empty()) [[likely]] {
+      return data + static_cast<std::ptrdiff_t>(i) * row_stride;
+    }
+    const MatrixPart& part = *part_of(i);
+    return part.data + static_cast<std::ptrdiff_t>(i - part.first_row) * part.row_stride;
+  }
+
+  // Calls visit(begin, end, row_stride) for rows begin to end, as often as they are not evenly spaced.
+  template <class Visit>
+  void for_each_run(Index begin, Index end, const Visit& visit) const {
+    if (parts.empty()) {
+      visit(begin, end, row_stride);
+      return;
+    }
+    for (auto part = part_of(begin); begin < end; ++part) {
+      const Index next = part + 1 == parts.end() ? rows : (part + 1)->first_row;
+      visit(begin, std::min(end, next), part->row_stride);
+      begin = next;
+    }
+  }
+
+ private:
+  std::span<const MatrixPart>::iterator part_of(Index i) const {
+    const auto next = std::ranges::upper_bound(parts, i, {}, &MatrixPart::first_row);
+    return next - 1;
+  }
 };
 
 }  // namespace farpoint

@@ -102,8 +102,10 @@ class Builder {
   void read(BucketKernels<T>::Widen widen) {
     records_ = LargeArray<Point>(at(points_.rows));
     team_.for_each(points_.rows, tuning::kRowsPerTask, control_, [&](int, Index begin, Index end) {
-      widen(points_.row(begin), points_.row_stride, end - begin, D,
-            reinterpret_cast<std::byte*>(records_.data() + begin), sizeof(Point));
+      points_.for_each_run(begin, end, [&](Index first, Index last, std::ptrdiff_t row_stride) {
+        widen(points_.row(first), row_stride, last - first, D,
+              reinterpret_cast<std::byte*>(records_.data() + first), sizeof(Point));
+      });
       for (Index i = begin; i < end; ++i) {
         records_[at(i)].row = static_cast<std::uint32_t>(i);
       }

@@ -20,17 +20,20 @@ from farpoint._api import (
     select,
 )
 from farpoint._config import __version__, show_config
+from farpoint._files import open_matrix
 from farpoint.backends import warn_if_pure_python
-from farpoint.selection import Selection
+from farpoint.selection import Locations, Selection
 
 __all__ = [
     "ClosestPair",
+    "Locations",
     "Nearest",
     "Selection",
     "__version__",
     "covering_radius",
     "h_min",
     "nearest",
+    "open_matrix",
     "pairwise_distances",
     "select",
     "show_config",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -51,6 +52,7 @@ def select(
     threads: int | None = None,
     progress: Progress = False,
     seed: int | np.random.Generator | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
 ) -> Selection:
     """Select the most evenly spread rows: exact farthest-point selection.
 
@@ -60,12 +62,13 @@ def select(
 
     Parameters
     ----------
-    X : (n, d) array_like
+    X : (n, d) array_like, or paths
         One row a point: numpy array or memory map of float16, bfloat16, float32, float64, int8 or uint8 in
         any memory order, torch tensor, Arrow (fixed-size) list or tensor array, anything with an
         array protocol, nested lists. All elements must be finite. Not copied where rows are contiguous; other
         integers are converted to a floating type that holds them. Arrays on a CUDA device (CuPy, PyTorch,
-        JAX, Numba, anything with DLPack or the CUDA array interface; needs CuPy) stay there.
+        JAX, Numba, anything with DLPack or the CUDA array interface; needs CuPy) stay there. A path, a
+        pattern, a folder of files or a list of these: see `open_matrix`.
     k : int or float, optional
         How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
         the rows that are not in `selected`). May be left out when `min_distance` is given. Asking for
@@ -78,7 +81,7 @@ def select(
         meaning with `selected` or `anchors`: then the first pick is the row farthest from them.
     selected : (s,) array_like of int, optional
         Rows of X chosen before: never returned again, kept away from.
-    anchors : (m, d) array_like, optional
+    anchors : (m, d) array_like, or paths, optional
         Vectors outside X to keep away from, such as data already owned. Converted to the dtype of X, and
         copied to its device.
     min_distance : float, optional
@@ -99,6 +102,8 @@ def select(
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional
         For ``start="random"``.
+    spill_folder : path-like, optional
+        Where temporary files go: see `open_matrix`. Default: the system's folder for them.
 
     Returns
     -------
@@ -145,7 +150,9 @@ def select(
     began = time.perf_counter()
     distance = check.check_min_distance(min_distance)
     sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
-    loaded = check.load(sources, metric, backend, threads, device, convert_to_first=True)
+    loaded = check.load(
+        sources, metric, backend, threads, device, convert_to_first=True, spill_folder=spill_folder
+    )
     n = len(loaded.matrices[0])
     rows = check.check_selected(selected, n)
     count = check.check_count(k, n, n - len(rows), distance)
@@ -195,9 +202,14 @@ def select(
             "simd": None,
             "device": None,
             "fraction_evaluated": 1.0,
+            **({} if loaded.files is None else {"files": _file_records(loaded.files)}),
             **raw.statistics,
         },
     )
+
+
+def _file_records(files: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"name": name, "rows": rows} for name, rows in files]
 
 
 def _first_row(
@@ -226,8 +238,8 @@ def nearest(
 
     Parameters
     ----------
-    X : (n, d) array_like
-    Y : (m, d) array_like
+    X : (n, d) array_like, or paths
+    Y : (m, d) array_like, or paths
         As for `select`. Of different dtypes: both are converted to float64 if one is, else to float32.
     metric, backend, device, threads
         As for `select`.
@@ -271,7 +283,7 @@ def h_min(
 
     Parameters
     ----------
-    X : (n, d) array_like
+    X : (n, d) array_like, or paths
         At least two rows; as for `select`.
     metric, backend, device, threads
         As for `select`.
@@ -299,7 +311,7 @@ def h_min(
     prepared = check.prepare(loaded, len(loaded.matrices[0]) // 2)
     points = prepared.matrices[0]
     if len(points) < 2:
-        raise ValueError("X has one row; a pairwise distance needs at least two")
+        raise ValueError(f"{loaded.names[0]} has one row; a pairwise distance needs at least two")
     problem = PairProblem(points, points, prepared.frame)
     value, i, j = prepared.plan.run(lambda chosen: chosen.closest_pair(problem))
     return ClosestPair(prepared.metric.distance(value, prepared.unit), i, j)
@@ -319,8 +331,8 @@ def pairwise_distances(
 
     Parameters
     ----------
-    X : (n, d) array_like
-    Y : (m, d) array_like, optional
+    X : (n, d) array_like, or paths
+    Y : (m, d) array_like, or paths, optional
         Default: X. As for `nearest`.
     out : (n, m) array of float32 or float64, optional
         Where to write; float32 rounds. A CuPy array where X is on its device.
@@ -353,18 +365,18 @@ def pairwise_distances(
     x, y = prepared.matrices[0], prepared.matrices[-1]
     target = check.check_out(out, x, (len(x), len(y)))
 
-    def distances(rows: slice) -> npt.NDArray[np.float64]:
-        problem = PairProblem(x[rows], y, prepared.frame)
+    def distances(rows: AnyMatrix) -> npt.NDArray[np.float64]:
+        problem = PairProblem(rows, y, prepared.frame)
         values = prepared.plan.run(lambda chosen: chosen.pairwise(problem))
         return prepared.metric.distances(values, prepared.unit)
 
     if target is None:
-        return distances(slice(None))
+        return distances(x)
     step = max(1, _OUT_ELEMENTS // len(y))
     for begin in range(0, len(x), step):
         block = slice(begin, begin + step)
         with np.errstate(over="ignore"):
-            write_rows(target, block, distances(block).astype(target.dtype, copy=False))
+            write_rows(target, block, distances(x[block]).astype(target.dtype, copy=False))
     return target
 
 
@@ -381,8 +393,8 @@ def covering_radius(
 
     Parameters
     ----------
-    X : (n, d) array_like
-    Y : (m, d) array_like
+    X : (n, d) array_like, or paths
+    Y : (m, d) array_like, or paths
         As for `nearest`.
     metric, backend, device, threads
         As for `select`.

@@ -12,7 +12,7 @@ class Shard:
     """
     One shard of a selection that is spread over several engines.
     """
-    def __init__(self, points: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, entries: typing.SupportsInt | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> None:
+    def __init__(self, points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, entries: typing.SupportsInt | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> None:
         ...
     def assign(self) -> tuple:
         """
@@ -26,7 +26,7 @@ class Shard:
         """
         (upper bounds of sampled rows, of all rows).
         """
-    def see(self, rows: numpy.ndarray, own: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None) -> None:
+    def see(self, rows: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], own: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None) -> None:
         """
         Append entries: picks at `values`, or what is kept away from.
         """
@@ -37,27 +37,27 @@ class Shard:
     @property
     def free_rows(self) -> int:
         ...
-def closest_pair(x: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+def closest_pair(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
     """
     (stored value, i, j): the closest two rows.
     """
-def nearest(x: numpy.ndarray, y: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+def nearest(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
     """
     (stored values, rows of y): nearest row of y for each row of x.
     """
-def pairwise(x: numpy.ndarray, y: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> numpy.typing.NDArray[numpy.float64]:
+def pairwise(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> numpy.typing.NDArray[numpy.float64]:
     """
     Stored values of all pairs.
     """
-def pick_among(points: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], k: typing.SupportsInt | typing.SupportsIndex, last_value: typing.SupportsFloat | typing.SupportsIndex, last_row: typing.SupportsInt | typing.SupportsIndex, minimum_value: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+def pick_among(points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], k: typing.SupportsInt | typing.SupportsIndex, last_value: typing.SupportsFloat | typing.SupportsIndex, last_row: typing.SupportsInt | typing.SupportsIndex, minimum_value: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
     """
     (rows, stored values, value of the next or None): picks among candidates alone.
     """
-def scan(points: numpy.ndarray, dtype: str, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> tuple:
+def scan(points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, threads: typing.SupportsInt | typing.SupportsIndex, simd: str) -> tuple:
     """
     (first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest non-zero row maximum).
     """
-def select(points: numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, prior: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], prior_value: typing.SupportsFloat | typing.SupportsIndex, selected: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], anchors: numpy.ndarray | None, minimum_value: typing.SupportsFloat | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, listener: collections.abc.Callable | None) -> dict:
+def select(points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, prior: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], prior_value: typing.SupportsFloat | typing.SupportsIndex, selected: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], anchors: numpy.ndarray | collections.abc.Sequence[numpy.ndarray] | None, minimum_value: typing.SupportsFloat | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, listener: collections.abc.Callable | None) -> dict:
     """
     Farthest-point selection; stored values, not distances.
     """

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from farpoint._inputs import DLPACK_CUDA, as_supported, bfloat16, check_shape
+from farpoint._parts import PartedMatrix
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._engine import raw
-from farpoint.backends._protocol import Matrix
+from farpoint.backends._protocol import HostMatrix, Matrix
 
-AnyMatrix = Matrix | DeviceMatrix
+AnyMatrix = HostMatrix | DeviceMatrix
 
 
 def is_on_cuda(source: Any) -> bool:
@@ -65,12 +66,12 @@ def as_device_matrix(source: Any, name: str) -> DeviceMatrix:
         return _matrix(cupy, array, "bfloat16" if is_bfloat16 else array.dtype.name)
 
 
-def upload(matrix: Matrix, to: DeviceMatrix) -> DeviceMatrix:
+def upload(matrix: HostMatrix, to: DeviceMatrix) -> DeviceMatrix:
     """Copy a matrix from the host to where another one is."""
     import cupy
 
     with to.array.device:
-        return _matrix(cupy, cupy.asarray(raw(matrix)), matrix.dtype.name)
+        return _matrix(cupy, cupy.asarray(raw(np.asarray(matrix))), matrix.dtype.name)
 
 
 def as_element_type(matrix: AnyMatrix, target: str) -> AnyMatrix:
@@ -78,8 +79,11 @@ def as_element_type(matrix: AnyMatrix, target: str) -> AnyMatrix:
     if element_type(matrix) == target:
         return matrix
     if not isinstance(matrix, DeviceMatrix):
+        dtype = bfloat16("the matrix") if target == "bfloat16" else np.dtype(target)
         with np.errstate(over="ignore", invalid="ignore"):
-            return matrix.astype(bfloat16("the matrix") if target == "bfloat16" else target)
+            if isinstance(matrix, PartedMatrix):
+                return matrix.map(lambda part: part.astype(dtype))
+            return matrix.astype(dtype)
     source = "float32" if matrix.element_type == "bfloat16" else matrix.element_type
     if target == "bfloat16" or not np.can_cast(source, target):
         # Rounding is numpy's, so that device and host agree.
@@ -123,6 +127,8 @@ def multiplied(matrix: AnyMatrix, exponent: int | None) -> AnyMatrix:
 
         with matrix.array.device:
             return _matrix(cupy, _multiplied(cupy, matrix.array, exponent), matrix.element_type)
+    if isinstance(matrix, PartedMatrix):
+        return matrix.map(lambda part: _multiplied(np, part, exponent))
     scaled: Matrix = _multiplied(np, matrix, exponent)
     return scaled
 

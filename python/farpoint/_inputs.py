@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from farpoint._parts import PartedMatrix
 from farpoint.backends import supported
-from farpoint.backends._protocol import Matrix
+from farpoint.backends._protocol import HostMatrix, Matrix
 
 # Types that a supported one holds exactly.
 _PROMOTIONS = {
@@ -53,7 +54,14 @@ def as_matrix(source: object, name: str) -> Matrix:
     array = as_supported(array, name)
     if array.dtype.byteorder == ">" or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return _with_contiguous_rows(array)
+    return array if has_contiguous_rows(array) else np.ascontiguousarray(array)
+
+
+def as_host_matrix(source: object, name: str) -> HostMatrix:
+    """Return `source` as `as_matrix` does, or as it is where it is a matrix in several parts."""
+    if isinstance(source, PartedMatrix):
+        return source if len(source.parts) > 1 else source.parts[0]
+    return as_matrix(source, name)
 
 
 def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
@@ -64,10 +72,7 @@ def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
     if isinstance(source, np.ndarray):
         return np.asarray(source)
     if source is None or isinstance(source, (str, bytes, dict, set, int, float, complex)):
-        raise TypeError(
-            f"{name} must be a 2-D array of numbers, not {type(source).__name__}"
-            + ("; load the file first (numpy.load, or the command line)" if isinstance(source, str) else "")
-        )
+        raise TypeError(f"{name} must be a 2-D array of numbers, not {type(source).__name__}")
     module = type(source).__module__.partition(".")[0]
     if module == "torch":
         return _from_torch(source, name)
@@ -75,7 +80,7 @@ def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
         hasattr(source, "__arrow_c_array__") or hasattr(source, "__arrow_c_stream__")
     )
     if module == "pyarrow" or only_arrow:
-        return _from_arrow(source, name)
+        return from_arrow(source, name)
     if hasattr(source, "__dlpack__") and not hasattr(source, "__array__"):
         return _from_dlpack(source, name)
     try:
@@ -139,7 +144,11 @@ def bfloat16(name: str) -> np.dtype[Any]:
     return found
 
 
-def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
+def from_arrow(source: Any, name: str, first_row: int = 0) -> np.ndarray[Any, Any]:
+    """Return lists of equal length as a matrix, without a copy where there is one buffer without nulls.
+
+    `first_row` is the number that messages give to the first row.
+    """
     try:
         import pyarrow as pa
     except ImportError:
@@ -165,7 +174,8 @@ def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
         array = array.storage
     kind = array.type
     if array.null_count:
-        raise ValueError(f"{name} has {array.null_count} null rows; drop or fill them first")
+        row = first_row + _first_null(array)
+        raise ValueError(f"{name} must not have nulls: row {row} is null; drop or fill such rows first")
     if pa.types.is_fixed_size_list(kind):
         width = kind.list_size
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -179,12 +189,20 @@ def _from_arrow(source: Any, name: str) -> np.ndarray[Any, Any]:
         )
     flat = array.flatten()
     if flat.null_count:
-        raise ValueError(f"{name} has {flat.null_count} null elements; drop or fill them first")
+        row, column = divmod(_first_null(flat), width)
+        raise ValueError(
+            f"{name} must not have nulls: row {first_row + row}, column {column} is null; drop or fill such "
+            "rows first"
+        )
     values = np.asarray(flat.to_numpy(zero_copy_only=False))
     return values.reshape(len(array), width)
 
 
-def check_shape(array: Any, name: str) -> None:
+def _first_null(array: Any) -> int:
+    return int(np.argmax(np.asarray(array.is_null().to_numpy(zero_copy_only=False))))
+
+
+def check_shape(array: Any, name: str, *, may_have_no_rows: bool = False) -> None:
     """Raise unless an array of numpy or CuPy is a matrix with rows and columns."""
     if array.dtype == object:
         raise TypeError(
@@ -194,30 +212,36 @@ def check_shape(array: Any, name: str) -> None:
     if array.ndim != 2:
         advice = " (reshape(-1, 1) makes a column of it)" if array.ndim == 1 else ""
         raise ValueError(f"{name} must be 2-D (rows, columns); it has shape {array.shape}{advice}")
-    if array.shape[0] == 0 or array.shape[1] == 0:
+    if (array.shape[0] == 0 and not may_have_no_rows) or (array.shape[1] == 0 and array.shape[0] > 0):
         raise ValueError(f"{name} is empty: it has shape {array.shape}")
 
 
 def as_supported(array: Any, name: str) -> Any:
     """Return an array of numpy or CuPy with elements of a supported type that holds all of its own."""
     dtype = array.dtype.name
+    target = supported_type(array, name)
+    return array if target == dtype else array.astype(target)
+
+
+def supported_type(array: Any, name: str) -> str:
+    """Return the name of the supported type that holds all elements of an array of numpy or CuPy."""
+    dtype = str(array.dtype.name)
     if dtype in supported("dtypes"):
-        return array
+        return dtype
     target = _PROMOTIONS.get(dtype)
     if target is None:
         raise TypeError(f"{name} has dtype {array.dtype}; supported are {', '.join(supported('dtypes'))}")
-    if dtype in ("int64", "uint64"):
+    if dtype in ("int64", "uint64") and array.size:
         low, high = int(array.min()), int(array.max())
         if max(-low, high) > _EXACT_IN_FLOAT64:
             raise TypeError(
                 f"{name} has dtype {dtype} with elements beyond 2**53, which float64 does not hold exactly"
             )
-    return array.astype(target)
+    return target
 
 
-def _with_contiguous_rows(array: Matrix) -> Matrix:
+def has_contiguous_rows(array: Matrix) -> bool:
+    """Whether backends can read rows where they lie."""
     contiguous = array.shape[1] == 1 or array.strides[1] == array.itemsize
     aligned = array.strides[0] % array.itemsize == 0 and array.flags.aligned
-    if contiguous and aligned:
-        return array
-    return np.ascontiguousarray(array)
+    return bool(contiguous and aligned)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from farpoint._device_inputs import (
     multiplied,
     upload,
 )
-from farpoint._inputs import as_matrix
+from farpoint._files import is_source, open_files
+from farpoint._inputs import as_host_matrix
 from farpoint._metrics import METRICS, Metric, Unit
+from farpoint._parts import PartedMatrix
 from farpoint.backends import choose_backend, cuda
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._protocol import Backend, Frame, IndexArray, Scanner, ScanResult
@@ -47,6 +49,7 @@ class Loaded:
 
     matrices: list[AnyMatrix]
     names: list[str]
+    files: list[tuple[str, int]] | None  # name and rows of each, where the first is from files
     metric: Metric
     backend: str
     threads: int
@@ -125,15 +128,18 @@ def load(
     device: int | None = None,
     *,
     convert_to_first: bool = False,
+    spill_folder: str | os.PathLike[str] | None = None,
 ) -> Loaded:
     """Bring the matrices of a call to one element type and one place.
 
     Parameters
     ----------
-    sources : sequence of (array_like, name)
+    sources : sequence of (array_like or paths, name)
         The first is the main one.
     convert_to_first : bool
         Bring the others to the element type of the first, instead of all to the type that holds all.
+    spill_folder : path-like, optional
+        Where what is decoded or converted from files goes, if it is much.
 
     Raises
     ------
@@ -152,8 +158,11 @@ def load(
         there = cuda.BACKEND.device_count()
         if named >= there:
             raise ValueError(f"device {named} does not exist; there {'is' if there == 1 else 'are'} {there}")
-    names = [name for _, name in sources]
-    matrices = _read(sources, metric, backend)
+    opened = [_open(source, name, spill_folder) for source, name in sources]
+    main = opened[0][0]
+    files = main.files if isinstance(main, PartedMatrix) else None
+    matrices = _read(opened, metric, backend)
+    names = [name for _, name in opened]
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
         if matrix.shape[1] != matrices[0].shape[1]:
             raise ValueError(
@@ -168,7 +177,14 @@ def load(
                 f"{names[0]} to the host"
             )
         named = main.device
-    return Loaded(matrices, names, chosen_metric, backend, thread_count, named)
+    return Loaded(matrices, names, files, chosen_metric, backend, thread_count, named)
+
+
+def _open(source: object, name: str, spill_folder: str | os.PathLike[str] | None) -> tuple[object, str]:
+    """Return what the files that are named hold, if they are named, and what messages call it."""
+    if is_source(source):
+        source = open_files(source, spill_folder=spill_folder)
+    return source, source.name if isinstance(source, PartedMatrix) else name
 
 
 def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> list[AnyMatrix]:
@@ -189,7 +205,7 @@ def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> l
                 f"{main_name} to the device"
             )
     return [
-        as_device_matrix(source, name) if is_on_cuda(source) else as_matrix(source, name)
+        as_device_matrix(source, name) if is_on_cuda(source) else as_host_matrix(source, name)
         for source, name in sources
     ]
 
@@ -233,9 +249,7 @@ def prepare(loaded: Loaded, partners: int) -> Prepared:
         if bad_row >= 0:
             _raise_not_finite(matrix, bad_row, name)
         if zero_row >= 0 and loaded.metric.kind == "cosine":
-            raise ValueError(
-                f"{name}: row {zero_row} is all zeros, which has no cosine distance; drop such rows"
-            )
+            _raise_zero_row(matrix, zero_row, name)
     largest = max(scan[2] for scan in scans.values())
     smallest_row = min(scan[3] for scan in scans.values())
 
@@ -343,12 +357,23 @@ def _scan(matrix: AnyMatrix, loaded: Loaded, backend: Backend) -> ScanResult:
     return bad, zero, largest, smallest
 
 
-def _raise_not_finite(matrix: AnyMatrix, row: int, name: str) -> None:
+def _raise_not_finite(matrix: AnyMatrix, row: int, name: str) -> NoReturn:
     values = host_rows(matrix, row, row + 1)[0].astype(np.float64)
     column = int(np.argmax(~np.isfinite(values)))
+    where, within = _place(matrix, row, name)
     raise ValueError(
-        f"{name} must be finite: row {row}, column {column} is {values[column]}; drop or impute such rows"
+        f"{where} must be finite: row {within}, column {column} is {values[column]}; drop or impute such rows"
     )
+
+
+def _raise_zero_row(matrix: AnyMatrix, row: int, name: str) -> NoReturn:
+    where, within = _place(matrix, row, name)
+    raise ValueError(f"{where}: row {within} is all zeros, which has no cosine distance; drop such rows")
+
+
+def _place(matrix: AnyMatrix, row: int, name: str) -> tuple[str, int]:
+    """Return what a message calls the source of a row, and the row's number there."""
+    return matrix.locate(row) if isinstance(matrix, PartedMatrix) else (name, row)
 
 
 def check_count(k: object, n: int, free: int, min_distance: float | None) -> int:

@@ -8,7 +8,7 @@ import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = 1
+
+
+class Locations(NamedTuple):
+    """Where the rows of a selection are in the files that it was made from.
+
+    The t-th pick is row ``row[t]`` of ``files[file[t]]``.
+    """
+
+    files: list[str]
+    file: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +57,8 @@ class Selection:
     info : dict
         For every backend ``backend``, ``simd`` (None where there is no choice), ``device`` (index and name of
         the CUDA device; None on others), ``threads``, ``seconds``, ``fraction_evaluated`` (share of the pairs
-        that were looked at), ``n``, ``d``, ``dtype``, ``version``. The C++ and CUDA engines add ``levels``;
+        that were looked at), ``n``, ``d``, ``dtype``, ``version``. Of files, ``files``: a dictionary with
+        ``name`` and ``rows`` for each, in order (see `locate`). The C++ and CUDA engines add ``levels``;
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
@@ -128,6 +140,27 @@ class Selection:
             info={**self.info, "prefix_of": len(self)},
         )
 
+    def locate(self) -> Locations:
+        """Return which row of which file each pick is.
+
+        Returns
+        -------
+        Locations
+            Named tuple ``(files, file, row)``: the names of the files, the position in them of each pick's
+            file, (k,) int64, and the row within that file, (k,) int64.
+
+        Raises
+        ------
+        ValueError
+            The selection was not made from files.
+        """
+        if "files" not in self.info:
+            raise ValueError("this selection was made from an array, not from files; its rows are `indices`")
+        names, rows = _check_files(self.info["files"], self.indices)
+        starts = np.cumsum([0, *rows], dtype=np.int64)
+        file = np.searchsorted(starts, self.indices, side="right") - 1
+        return Locations(names, file, self.indices - starts[file])
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to an .npz file, without pickles. All or nothing: an existing file is replaced at the end.
 
@@ -195,6 +228,8 @@ class Selection:
             raise ValueError("info is not a dictionary")
         labels, distances = arrays.get("labels"), arrays.get("distances")
         _check_assignment(labels, distances, len(indices))
+        if "files" in info:
+            _check_files(info["files"], indices)
         return cls(
             indices=indices,
             radii=radii,
@@ -206,12 +241,23 @@ class Selection:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with columns order, index and radius (needs pandas)."""
+        """Return a pandas DataFrame with columns order, index and radius (needs pandas).
+
+        Of several files, also file and row.
+        """
         try:
             import pandas as pd
         except ImportError:
             raise ImportError("to_frame needs pandas: pip install pandas") from None
-        return pd.DataFrame({"order": np.arange(len(self)), "index": self.indices, "radius": self.radii})
+        columns = {"order": np.arange(len(self)), "index": self.indices, "radius": self.radii}
+        return pd.DataFrame({**columns, **self._file_columns()})
+
+    def _file_columns(self) -> dict[str, list[Any]]:
+        """Return the name of each pick's file and its row there, where there are several files."""
+        if len(self.info.get("files", ())) < 2:
+            return {}
+        files, file, row = self.locate()
+        return {"file": [files[i] for i in file], "row": row.tolist()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, as JSON can hold them (None stands for infinity)."""
@@ -227,6 +273,7 @@ class Selection:
             "upper_bound": finite(self.upper_bound),
             "indices": self.indices.tolist(),
             "radii": [finite(radius) for radius in self.radii.tolist()],
+            **self._file_columns(),
             "info": self.info,
         }
 
@@ -238,6 +285,23 @@ class Selection:
             f"Selection(k={len(self)}, metric={self.metric!r}, h_min={self.h_min:.6g}, "
             f"covering_radius={self.covering_radius:.6g}, upper_bound={self.upper_bound:.6g})"
         )
+
+
+def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str], list[int]]:
+    """Return names and numbers of rows of `info["files"]`, which may come from a file."""
+    try:
+        names = [file["name"] for file in files]
+        rows = [file["rows"] for file in files]
+    except (TypeError, KeyError):
+        raise ValueError('info["files"] must be a list of dictionaries with name and rows') from None
+    if not all(isinstance(name, str) for name in names) or not all(
+        type(number) is int and number >= 0 for number in rows
+    ):
+        raise ValueError('info["files"] must be a list of dictionaries with name and rows')
+    total = sum(rows)
+    if len(indices) and not indices.max() < total < 2**63:
+        raise ValueError(f'info["files"] holds {total} rows, indices name row {indices.max()}')
+    return names, rows
 
 
 def _check_assignment(

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from farpoint.backends._protocol import Matrix, RawSelection, SelectProblem
+from farpoint._parts import PartedMatrix
+from farpoint.backends._protocol import HostMatrix, Matrix, RawSelection, SelectProblem
 
 # For tests: small problems go through every stage of the engine (csrc/core/tuning.h, kEagerSchedule).
 EAGER_VARIABLE = "FARPOINT_TEST_EAGER"
@@ -18,8 +19,17 @@ def eager() -> bool:
     return bool(os.environ.get(EAGER_VARIABLE))
 
 
-def raw(matrix: Matrix) -> Matrix:
-    """Return what the buffer protocol can carry: it has no bfloat16, so the bits travel as integers."""
+def raw(matrix: HostMatrix) -> Matrix | list[Matrix]:
+    """Return what an extension takes: an array, or the parts of a matrix that is in several.
+
+    The buffer protocol has no bfloat16, so the bits travel as integers.
+    """
+    if isinstance(matrix, PartedMatrix):
+        return [_bits(part) for part in matrix.parts]
+    return _bits(matrix)
+
+
+def _bits(matrix: Matrix) -> Matrix:
     return matrix.view(np.uint16) if matrix.dtype.name == "bfloat16" else matrix
 
 

@@ -9,7 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from farpoint._parts import PartedMatrix
+
 Matrix = npt.NDArray[Any]
+HostMatrix = Matrix | PartedMatrix
 ScanResult = tuple[int, int, float, float]
 ValueArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
@@ -49,7 +52,8 @@ class Frame:
 class SelectProblem:
     """A validated selection. Rows of every matrix are contiguous.
 
-    Matrices are numpy arrays, and DeviceMatrix where the backend's devices hold them.
+    Matrices are numpy arrays, PartedMatrix where they are in several, and DeviceMatrix where the backend's
+    devices hold them.
     """
 
     points: Any

@@ -12,6 +12,7 @@ from farpoint.backends._protocol import (
     CandidateProblem,
     Capabilities,
     Frame,
+    HostMatrix,
     IndexArray,
     Level,
     Matrix,
@@ -73,7 +74,7 @@ class CpuBackend:
             "compiler": str(extension.compiler),
         }
 
-    def scan(self, matrix: Matrix, threads: int, device: int | None) -> ScanResult:
+    def scan(self, matrix: HostMatrix, threads: int, device: int | None) -> ScanResult:
         """One pass: (first non-finite row or -1, first zero row or -1, largest and smallest magnitude)."""
         del device
         bad, zero, largest, smallest = _extension().scan(

@@ -16,8 +16,8 @@ from farpoint.backends._engine import eager, raw, raw_selection
 from farpoint.backends._protocol import (
     Capabilities,
     Frame,
+    HostMatrix,
     IndexArray,
-    Matrix,
     PairProblem,
     RawSelection,
     ScanResult,
@@ -41,7 +41,7 @@ def _extension() -> Any:
     return _cuda
 
 
-def _argument(matrix: Matrix | DeviceMatrix) -> Any:
+def _argument(matrix: HostMatrix | DeviceMatrix) -> Any:
     if isinstance(matrix, DeviceMatrix):
         rows, columns = matrix.shape
         return _extension().DeviceMatrix(
@@ -50,7 +50,7 @@ def _argument(matrix: Matrix | DeviceMatrix) -> Any:
     return raw(matrix)
 
 
-def _placement(device: int | None, *matrices: Matrix | DeviceMatrix | None) -> dict[str, int]:
+def _placement(device: int | None, *matrices: HostMatrix | DeviceMatrix | None) -> dict[str, int]:
     """Where the call runs, with how much memory, and after what."""
     streams = [matrix.ready_after for matrix in matrices if isinstance(matrix, DeviceMatrix)]
     return {
@@ -105,7 +105,7 @@ class CudaBackend:
             "architectures": str(extension.architectures),
         }
 
-    def scan(self, matrix: Matrix | DeviceMatrix, threads: int, device: int | None) -> ScanResult:
+    def scan(self, matrix: HostMatrix | DeviceMatrix, threads: int, device: int | None) -> ScanResult:
         """One pass: (first non-finite row or -1, first zero row or -1, largest and smallest magnitude)."""
         del threads
         dtype = matrix.element_type if isinstance(matrix, DeviceMatrix) else matrix.dtype.name

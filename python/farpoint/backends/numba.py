@@ -23,6 +23,7 @@ from farpoint.backends._protocol import (
     CandidateProblem,
     Capabilities,
     Frame,
+    HostMatrix,
     IndexArray,
     Matrix,
     PairProblem,
@@ -89,8 +90,8 @@ class _Side:
     self_dots: ValueArray
 
 
-def _side(matrix: Matrix, frame: Frame) -> _Side:
-    # float32 holds every float16, bfloat16 and small integer exactly.
+def _side(matrix: HostMatrix, frame: Frame) -> _Side:
+    # Parts are gathered. float32 holds every float16, bfloat16 and small integer exactly.
     rows = np.ascontiguousarray(matrix, dtype=frame.stored)
     dots = np.zeros(0)
     if frame.kind == "cosine":
@@ -145,14 +146,14 @@ class _Screen:
 class _Workspace:
     """What one call needs: threads, the side that is updated, and the screen."""
 
-    def __init__(self, matrix: Matrix, frame: Frame, team: ThreadPoolExecutor) -> None:
+    def __init__(self, matrix: HostMatrix, frame: Frame, team: ThreadPoolExecutor) -> None:
         self.frame = frame
         self.team = team
         self.kernels = _kernels()
         self.side = self.read(matrix)
         self.screen = _Screen(self.side, frame)
 
-    def read(self, matrix: Matrix) -> _Side:
+    def read(self, matrix: HostMatrix) -> _Side:
         return _side(matrix, self.frame)
 
     def lower(

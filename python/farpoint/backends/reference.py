@@ -14,6 +14,7 @@ from farpoint.backends._protocol import (
     CandidateProblem,
     Capabilities,
     Frame,
+    HostMatrix,
     IndexArray,
     Matrix,
     PairProblem,
@@ -41,7 +42,7 @@ def _sum16(terms: ValueArray) -> ValueArray:
     return sums[:, 0]
 
 
-def values_to_row(points: Matrix, row: Matrix, frame: Frame) -> ValueArray:
+def values_to_row(points: HostMatrix, row: Matrix, frame: Frame) -> ValueArray:
     """Stored values between every row of `points` and one row."""
     values = np.empty(len(points))
     y = row.astype(np.float64)[None, :]

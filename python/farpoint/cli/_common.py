@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from farpoint._files import open_files
 from farpoint._metrics import METRICS
+from farpoint._parts import PartedMatrix
 from farpoint.backends import BACKENDS
 
 
 def add_input(command: argparse.ArgumentParser) -> None:
-    """Add the input file and how to find the matrix in it."""
+    """Add the input files and how to find the matrix in them."""
     command.add_argument(
-        "input", metavar="IN", help="matrix: .npy, .npz, .parquet, .arrow, .feather or .safetensors"
+        "input",
+        metavar="IN",
+        nargs="+",
+        help="matrix: .npy, .npz, .parquet, .arrow, .feather, .safetensors or Zarr; several files, patterns "
+        "and folders are one matrix, sorted by name within each pattern and folder",
     )
-    command.add_argument("--key", help="array of an .npz or .safetensors file")
-    command.add_argument("--column", help="column of a .parquet, .arrow or .feather file")
+    command.add_argument("--key", help="array of .npz, .safetensors and Zarr")
+    command.add_argument("--column", help="column of .parquet, .arrow and .feather")
+    command.add_argument(
+        "--spill-folder", metavar="DIR", help="where temporary files go (default: the system's folder)"
+    )
+
+
+def open_input(options: argparse.Namespace) -> PartedMatrix:
+    """Open what `add_input` asked for."""
+    return open_files(
+        options.input, key=options.key, column=options.column, spill_folder=options.spill_folder
+    )
 
 
 def add_computation(command: argparse.ArgumentParser) -> None:
@@ -60,20 +73,6 @@ def _try_to_write(folder: Path, path: Path) -> None:
             pass
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror}") from None
-
-
-@contextmanager
-def naming(**files: str | None) -> Iterator[None]:
-    """Make errors about an argument of the public functions name the file that it came from."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        message = str(error)
-        for name, file in files.items():
-            if file is not None and re.match(rf"{name}\b", message):
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(file + message[len(name) :]) from error
-        raise
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 import farpoint
-from farpoint._files import load_matrix
 from farpoint.cli import _common
 
 
@@ -24,15 +23,21 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Find and print."""
-    with _common.naming(X=options.input):
-        pair = farpoint.h_min(
-            load_matrix(options.input, key=options.key, column=options.column),
-            metric=options.metric,
-            backend=options.backend,
-            device=options.device,
-            threads=options.threads,
-        )
+    matrix = _common.open_input(options)
+    pair = farpoint.h_min(
+        matrix,
+        metric=options.metric,
+        backend=options.backend,
+        device=options.device,
+        threads=options.threads,
+    )
     if options.json:
-        _common.print_json({"h_min": pair.value, "i": pair.i, "j": pair.j, "metric": options.metric})
+        record = {"h_min": pair.value, "i": pair.i, "j": pair.j, "metric": options.metric}
+        if len(matrix.files) > 1:
+            record["files"], record["rows"] = zip(*map(matrix.locate, (pair.i, pair.j)), strict=True)
+        _common.print_json(record)
+    elif len(matrix.files) > 1:
+        where = " and ".join(map(matrix.describe, (pair.i, pair.j)))
+        print(f"h_min {pair.value!r} ({options.metric}), between rows {pair.i} and {pair.j}: {where}")
     else:
         print(f"h_min {pair.value!r} ({options.metric}), between rows {pair.i} and {pair.j}")

@@ -7,7 +7,7 @@ import csv
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 import farpoint
 from farpoint._atomic import atomic_write
-from farpoint._files import load_matrix
+from farpoint._files import read_npy
 from farpoint.cli import _common
 from farpoint.selection import Selection
 
@@ -41,7 +41,12 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--selected", metavar="FILE", help="rows chosen before: .npy, a saved selection (.npz), or text"
     )
-    command.add_argument("--anchors", metavar="FILE", help="a matrix of vectors to keep away from")
+    command.add_argument(
+        "--anchors",
+        metavar="FILE",
+        action="append",
+        help="a matrix of vectors to keep away from; as IN, and may be given several times",
+    )
     command.add_argument(
         "--min-distance", type=float, metavar="R", help="stop before a pick closer than this"
     )
@@ -60,22 +65,23 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
         _common.check_writable(output)
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
-    with _common.naming(X=options.input, selected=options.selected, anchors=options.anchors):
-        selection = farpoint.select(
-            load_matrix(options.input, key=options.key, column=options.column),
-            options.k,
-            metric=options.metric,
-            start=options.start,
-            selected=None if options.selected is None else _row_numbers(Path(options.selected)),
-            anchors=None if options.anchors is None else load_matrix(options.anchors),
-            min_distance=options.min_distance,
-            assign=options.assign,
-            backend=options.backend,
-            device=options.device,
-            threads=options.threads,
-            progress=bar,
-            seed=options.seed,
-        )
+    matrix = _common.open_input(options)
+    selection = farpoint.select(
+        matrix,
+        options.k,
+        metric=options.metric,
+        start=options.start,
+        selected=None if options.selected is None else _row_numbers(Path(options.selected)),
+        anchors=options.anchors,
+        min_distance=options.min_distance,
+        assign=options.assign,
+        backend=options.backend,
+        device=options.device,
+        threads=options.threads,
+        progress=bar,
+        seed=options.seed,
+        spill_folder=options.spill_folder,
+    )
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
     if options.json:
@@ -83,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     elif output is None:
         sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
     if not options.quiet:
-        print(_summary(selection, options.input), file=sys.stderr)
+        print(_summary(selection, matrix.name), file=sys.stderr)
 
 
 def _summary(selection: Selection, source: str) -> str:
@@ -132,19 +138,39 @@ def _row_numbers(path: Path) -> Any:
     if path.suffix.lower() == ".npz":
         return Selection.load(path).indices
     if path.suffix.lower() == ".npy":
-        return load_matrix(path)
+        return _numpy_row_numbers(path)
     try:
         return np.array([int(word) for word in path.read_text(encoding="utf-8").split()], dtype=np.int64)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{path} must hold row numbers, one a line: {error}") from error
 
 
+def _numpy_row_numbers(path: Path) -> Any:
+    try:
+        rows = read_npy(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path} must be integers (row numbers) in one dimension; it has shape {rows.shape} and dtype "
+            f"{rows.dtype}"
+        )
+    return rows
+
+
 def _write_csv(selection: Selection, path: Path) -> None:
     with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("order", "index", "radius"))
-        rows = zip(selection.indices.tolist(), selection.radii.tolist(), strict=True)
-        writer.writerows((order, index, radius) for order, (index, radius) in enumerate(rows))
+        record = selection.to_dict()
+        columns: dict[str, Sequence[Any]] = {
+            "order": range(len(selection)),
+            "index": record["indices"],
+            "radius": selection.radii.tolist(),
+        }
+        # Of several files.
+        columns |= {name: record[name] for name in ("file", "row") if name in record}
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def _write_json(selection: Selection, path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from farpoint.backends._protocol import IndexArray, Matrix, Shard, ValueArray
+from farpoint._parts import PartedMatrix
+from farpoint.backends._protocol import HostMatrix, IndexArray, Matrix, Shard, ValueArray
 from farpoint.distributed._messages import LAST_ROW, Answer, Entries, Question
 
 
@@ -14,7 +15,7 @@ from farpoint.distributed._messages import LAST_ROW, Answer, Entries, Question
 class NumberedShard:
     """Rows `first`, `first` + 1, ... of the whole matrix."""
 
-    def __init__(self, points: Any, first: int, shard: Shard) -> None:
+    def __init__(self, points: HostMatrix, first: int, shard: Shard) -> None:
         self._points = points
         self._first = first
         self._shard = shard
@@ -35,7 +36,7 @@ class NumberedShard:
         return Answer(
             numbers=level.rows + self._first,
             values=level.values,
-            rows=self.take(level.rows),
+            rows=take(self._points, level.rows),
             last_value=level.last_value,
             last_row=last if last == LAST_ROW else last + self._first,
             sample=sample,
@@ -54,3 +55,8 @@ class NumberedShard:
     def statistics(self) -> dict[str, Any]:
         """As a backend's selection has them."""
         return self._shard.statistics()
+
+
+def take(points: HostMatrix, rows: IndexArray) -> Matrix:
+    """Return rows as an array of their own."""
+    return points.take(rows) if isinstance(points, PartedMatrix) else np.asarray(points[rows])
