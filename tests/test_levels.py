@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,12 @@ from farpoint.distributed._shard import NumberedShard
 from tests.conftest import Array, Engine
 
 METRICS = ("euclidean", "cosine")
+# The best SIMD level of the compiled engine, and the plain shards of the others.
+ENGINES = [
+    *([Engine("cpu"), Engine("cpu", threads=2, eager=True)] if BACKENDS["cpu"].unavailable() is None else []),
+    *([Engine("numba", threads=2)] if BACKENDS["numba"].unavailable() is None else []),
+    Engine("reference"),
+]
 
 
 class LocalShards:
@@ -101,7 +107,9 @@ class Spread:
         return run_levels(problem, self.shards(assign), self.backend.pick_among)
 
 
-def assert_equals_reference(spread: Spread, k: int, metric: str, first: int = 0, assign: bool = True) -> Picks:
+def assert_equals_reference(
+    spread: Spread, k: int, metric: str, first: int = 0, assign: bool = True
+) -> Picks:
     """Selecting from `first` on gives the bits of the reference."""
     expected = farpoint.select(spread.X, k, metric=metric, start=first, assign=assign, backend="reference")
     picks = spread.run(k - 1, [spread.entries([first], np.array([math.inf]))], assign)
@@ -115,6 +123,13 @@ def assert_equals_reference(spread: Spread, k: int, metric: str, first: int = 0,
         np.testing.assert_array_equal(picks.labels, expected.labels)  # type: ignore[arg-type]
         np.testing.assert_array_equal(chosen.distances(picks.label_values, unit), expected.distances)  # type: ignore[arg-type]
     return picks
+
+
+@pytest.fixture(params=ENGINES, ids=str)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    chosen: Engine = request.param
+    with chosen.active():
+        yield chosen
 
 
 @pytest.fixture(params=[64, 2048], ids=lambda count: f"{count}-candidates")
@@ -161,7 +176,9 @@ def test_ties(engine: Engine, d: int, candidates: int) -> None:
     grid = np.stack(np.meshgrid(*[np.arange(side)] * d), -1).reshape(-1, d)
     X = np.random.default_rng(d).permutation(grid).astype(np.float32)
     n = len(X)
-    assert_equals_reference(Spread.of(X, [n // 2, n // 8, n - n // 2 - n // 8], "euclidean", engine), n, "euclidean")
+    assert_equals_reference(
+        Spread.of(X, [n // 2, n // 8, n - n // 2 - n // 8], "euclidean", engine), n, "euclidean"
+    )
 
 
 def test_all_distances_equal(engine: Engine, candidates: int) -> None:
@@ -225,6 +242,8 @@ def test_the_listener_hears_every_pick_once(engine: Engine, candidates: int) -> 
 
 def test_rounds_are_far_fewer_than_picks() -> None:
     X = np.random.default_rng(9).standard_normal((20_000, 16)).astype(np.float32)
-    spread = Spread.of(X, [5_000] * 4, "euclidean", Engine("cpu" if BACKENDS["cpu"].unavailable() is None else "numba"))
+    spread = Spread.of(
+        X, [5_000] * 4, "euclidean", Engine("cpu" if BACKENDS["cpu"].unavailable() is None else "numba")
+    )
     picks = spread.run(5_000, [spread.entries([0], np.array([math.inf]))])
     assert picks.rounds < 5_000 / 50

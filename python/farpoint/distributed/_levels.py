@@ -202,10 +202,13 @@ class _Driver:
                 self._rank.observe(len(candidates.numbers))
             if len(candidates.numbers):
                 picked = self._pick(candidates)
-                if picked.next_value is not None:
-                    return picked.next_value
                 if len(picked.rows) == free_rows:
                     return 0.0
+                if picked.next_value == 0.0 and self._wanted and self._problem.minimum_value <= 0.0:
+                    level = 0.0  # all free rows are duplicates
+                    continue
+                if picked.next_value is not None:
+                    return picked.next_value
             level = self._next_level(answers, candidates.cut)
 
     def _ask(self, level: float) -> list[Answer]:
@@ -223,8 +226,12 @@ class _Driver:
         return answers
 
     def _pick(self, candidates: _Candidates) -> PickedCandidates:
-        """Run the plain loop over the candidates, and note what is to be told."""
+        """Run the plain loop over the candidates, and note what is to be told.
+
+        It ends before duplicates, whose shards may not know yet of what they are.
+        """
         began = time.perf_counter()
+        above_zero = float(np.finfo(self._problem.frame.stored).smallest_subnormal)
         picked = self._pick_among(
             CandidateProblem(
                 points=candidates.rows,
@@ -233,7 +240,7 @@ class _Driver:
                 k=self._wanted,
                 last_value=candidates.cut.value,
                 last_row=int(np.searchsorted(candidates.numbers, candidates.cut.number, side="right")) - 1,
-                minimum_value=self._problem.minimum_value,
+                minimum_value=max(self._problem.minimum_value, above_zero),
             )
         )
         if len(picked.rows):

@@ -11,7 +11,6 @@ from farpoint.backends._protocol import HostMatrix, IndexArray, Matrix, Shard, V
 from farpoint.distributed._messages import LAST_ROW, Answer, Entries, Question
 
 
-
 class NumberedShard:
     """Rows `first`, `first` + 1, ... of the whole matrix."""
 
