@@ -30,10 +30,10 @@ class Entries:
         """Bytes of its arrays."""
         return self.rows.nbytes + self.numbers.nbytes + (0 if self.values is None else self.values.nbytes)
 
-    def after(self, first: int) -> Entries:
-        """Return all but the first `first` entries."""
-        values = None if self.values is None else self.values[first:]
-        return Entries(self.rows[first:], self.numbers[first:], values)
+    def between(self, begin: int, end: int) -> Entries:
+        """Return some of the entries."""
+        values = None if self.values is None else self.values[begin:end]
+        return Entries(self.rows[begin:end], self.numbers[begin:end], values)
 
 
 @dataclass(frozen=True)
