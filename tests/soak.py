@@ -47,28 +47,39 @@ class Engine:
     simd: str
     threads: int
     eager: bool = False  # take up every stage at once
+    spare: int | None = None  # bytes of memory above the least that works; None: no limit
 
     def run(self, instance: Instance) -> Any:
         """Make the instance's call."""
         os.environ[SIMD_VARIABLE] = self.simd
         os.environ[EAGER_VARIABLE] = "1" if self.eager else ""
         try:
+            if self.spare is not None:
+                return instance.run_in(self.spare, self.backend, self.threads)
             return instance.run(self.backend, self.threads)
         finally:
             del os.environ[SIMD_VARIABLE], os.environ[EAGER_VARIABLE]
 
     def __str__(self) -> str:
         eager = " eager" if self.eager else ""
-        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}{eager}"
+        memory = "" if self.spare is None else f" least memory + {self.spare:,}"
+        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}{eager}{memory}"
 
 
 def engines(random: Random, numba: bool) -> Iterator[Engine]:
-    """Every usable SIMD level, as users get it and eager, with numbers of threads drawn at random."""
+    """Every usable SIMD level, as users get it and eager, with numbers of threads drawn at random.
+
+    One of them once more with a limit on memory, anything from the least that works.
+    """
     available = farpoint.show_config("dict")["backends"]["cpu"].get("simd_usable", [])
     for level in available:
         yield Engine("cpu", level, int(random.integers(1, 4)))
     for level in available:
         yield Engine("cpu", level, int(random.integers(1, 4)), eager=True)
+    if available:
+        spare = int(2 ** random.uniform(0, 24)) - 1 if random.integers(2) else 0
+        level = str(random.choice(available))
+        yield Engine("cpu", level, int(random.integers(1, 4)), bool(random.integers(2)), spare)
     if numba or not available:
         yield Engine("numba", "", int(random.integers(1, 3)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import farpoint
+from farpoint._parts import PartedMatrix
 
 try:
     import ml_dtypes
@@ -204,7 +206,7 @@ def without_zero_rows(rows: Array) -> Array:
     return rows
 
 
-def laid_out(random: Random, rows: Array) -> tuple[Array, str]:
+def laid_out(random: Random, rows: Array) -> tuple[Array | PartedMatrix, str]:
     """Return the same values in another memory layout, and its name."""
     n, d = rows.shape
     match int(random.integers(12)):
@@ -225,6 +227,10 @@ def laid_out(random: Random, rows: Array) -> tuple[Array, str]:
             return padded.view(rows.dtype).reshape(rows.shape), "unaligned, read-only"
         case 5 if rows.dtype.kind == "f":
             return rows.astype(rows.dtype.newbyteorder()), "swapped bytes"
+        case 6 | 7:
+            cuts = np.sort(random.integers(0, n + 1, int(random.integers(1, 30))))
+            pieces = [(f"piece {i}", [piece.copy()]) for i, piece in enumerate(np.split(rows, cuts))]
+            return PartedMatrix(pieces, "X"), f"cut at {len(cuts)} places"
         case _:
             return rows, "C order"
 
@@ -241,14 +247,29 @@ class Instance:
     options: dict[str, Any]
     about: str
 
-    def run(self, backend: str, threads: int) -> Any:
+    def run(self, backend: str, threads: int, memory_limit: int | None = None) -> Any:
         """Make the call; an error that it raises is a result like any other."""
+        options = dict(self.options, backend=backend, threads=threads)
+        if memory_limit is not None:
+            options["memory_limit"] = memory_limit
         try:
-            return getattr(farpoint, self.function)(
-                *self.arguments, **self.options, backend=backend, threads=threads
-            )
+            return getattr(farpoint, self.function)(*self.arguments, **options)
         except (ValueError, TypeError) as error:
             return error
+
+    def run_in(self, spare: int, backend: str, threads: int) -> Any:
+        """Make the call with so much more memory than the least that a refusal names."""
+        if self.function == "pairwise_distances":  # keeps nothing
+            return self.run(backend, threads)
+        refused = self.run(backend, threads, 1)
+        least = least_memory(refused) if isinstance(refused, ValueError) else None
+        return refused if least is None else self.run(backend, threads, least + spare)
+
+
+def least_memory(refused: Exception) -> int | None:
+    """Return what the refusal of a memory limit names as the least, if it is one."""
+    found = re.search(r"^memory_limit = .* at least ([\d,]+) bytes are needed$", str(refused))
+    return None if found is None else int(found[1].replace(",", ""))
 
 
 @dataclass(frozen=True)
@@ -315,11 +336,11 @@ def draw(seed: int, number: int) -> Instance:
         most = max(1, min(int(shape.work / (shape.n * max(shape.d, 16))), 600 if shape.work < 1e8 else 3000))
         arguments = (X, draw_others(random, X, int(random.integers(1, most + 1)), rows))
 
-    X, layout = laid_out(random, arguments[0])
+    main, layout = laid_out(random, arguments[0])
     shapes = " and ".join("x".join(map(str, a.shape)) for a in arguments)
     shown = {name: _short(value) for name, value in options.items()}
     about = f"{function}, {shapes} {dtype.name}, {kind.__name__}, {layout}, {shown}"
-    return Instance(function, (X, *arguments[1:]), options, about)
+    return Instance(function, (main, *arguments[1:]), options, about)
 
 
 def draw_others(random: Random, X: Array, count: int, rows: Callable[[int], Array]) -> Array:

@@ -187,7 +187,8 @@ inline py::dict selection_dict(SelectResult result) {
                   "label_values"_a = to_array(std::move(result.label_values)), "levels"_a = s.levels,
                   "pairs_screened"_a = s.pairs_screened, "pairs_looked_up"_a = s.pairs_looked_up,
                   "pairs_confirmed"_a = s.pairs_confirmed, "pairs_refined"_a = s.pairs_refined,
-                  "pairs_improved"_a = s.pairs_improved, "seconds_seed"_a = s.seconds_seed,
+                  "pairs_improved"_a = s.pairs_improved, "bytes_work"_a = s.bytes_work,
+                  "bytes_spilled"_a = s.bytes_spilled, "seconds_seed"_a = s.seconds_seed,
                   "seconds_certify"_a = s.seconds_certify, "seconds_catch_up"_a = s.seconds_catch_up,
                   "seconds_pick"_a = s.seconds_pick, "seconds_assign"_a = s.seconds_assign);
 }

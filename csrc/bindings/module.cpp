@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "bindings/arguments.h"
+#include "bindings/errors.h"
+#include "bindings/memory_options.h"
 #include "bindings/shard.h"
 #include "cpu/distances.h"
 #include "cpu/scan.h"
@@ -23,10 +25,12 @@ py::dict run_select(const HostMatrixArgument& points, const std::string& dtype, 
                     double scale, double largest, Index k, const IndexArray& prior, double prior_value,
                     const IndexArray& selected, const std::optional<HostMatrixArgument>& anchors,
                     double minimum_value, bool assign, int threads, const std::string& simd, bool eager,
+                    const std::optional<Index>& memory_limit, const std::string& spill_folder,
                     const std::optional<py::function>& listener) {
   const HostMatrix matrix(points, dtype);
   std::optional<HostMatrix> others;
   farpoint::cpu::SelectProblem problem;
+  problem.memory = memory_options(memory_limit, spill_folder);
   problem.eager = eager;
   problem.points = matrix.view();
   problem.metric = metric_kind(metric);
@@ -69,10 +73,12 @@ farpoint::cpu::DistanceProblem distance_problem(const HostMatrix& x, const HostM
 
 py::tuple nearest(const HostMatrixArgument& x, const HostMatrixArgument& y, const std::string& dtype,
                   const std::string& metric, double scale, double largest, int threads,
-                  const std::string& simd, bool eager) {
+                  const std::string& simd, bool eager, const std::optional<Index>& memory_limit,
+                  const std::string& spill_folder) {
   const HostMatrix own(x, dtype);
   const HostMatrix other(y, dtype);
-  const auto problem = distance_problem(own, other, metric, scale, largest, threads, simd, eager);
+  auto problem = distance_problem(own, other, metric, scale, largest, threads, simd, eager);
+  problem.memory = memory_options(memory_limit, spill_folder);
   std::vector<double> values(static_cast<std::size_t>(problem.x.rows));
   std::vector<Index> indices(values.size());
   run_released({}, 0, [&](Control& control) { farpoint::cpu::nearest(problem, values, indices, control); });
@@ -80,9 +86,11 @@ py::tuple nearest(const HostMatrixArgument& x, const HostMatrixArgument& y, cons
 }
 
 py::tuple closest_pair(const HostMatrixArgument& x, const std::string& dtype, const std::string& metric,
-                       double scale, double largest, int threads, const std::string& simd, bool eager) {
+                       double scale, double largest, int threads, const std::string& simd, bool eager,
+                       const std::optional<Index>& memory_limit, const std::string& spill_folder) {
   const HostMatrix own(x, dtype);
-  const auto problem = distance_problem(own, own, metric, scale, largest, threads, simd, eager);
+  auto problem = distance_problem(own, own, metric, scale, largest, threads, simd, eager);
+  problem.memory = memory_options(memory_limit, spill_folder);
   if (problem.x.rows < 2) {
     throw std::invalid_argument("a pair needs two rows");
   }
@@ -130,6 +138,7 @@ PYBIND11_MODULE(_cpu, m) {
   m.doc() = "farpoint's CPU engine. Private: the public interface is the package farpoint.";
   m.attr("compiler") = FARPOINT_COMPILER;
   m.attr("version") = FARPOINT_VERSION;
+  translate_errors();
 
   m.def("simd_levels", &simd_levels, "Usable SIMD levels, rising.");
   m.def("simd_level", &simd_level, "name"_a,
@@ -139,12 +148,15 @@ PYBIND11_MODULE(_cpu, m) {
         "non-zero row maximum).");
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "prior"_a,
         "prior_value"_a, "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a,
-        "eager"_a, "listener"_a, "Farthest-point selection; stored values, not distances.");
+        "eager"_a, "memory_limit"_a, "spill_folder"_a, "listener"_a,
+        "Farthest-point selection; stored values, not distances.");
   farpoint::bindings::bind_shards(m);
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "eager"_a, "(stored values, rows of y): nearest row of y for each row of x.");
+        "simd"_a, "eager"_a, "memory_limit"_a, "spill_folder"_a,
+        "(stored values, rows of y): nearest row of y for each row of x.");
   m.def("closest_pair", &closest_pair, "x"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
-        "simd"_a, "eager"_a, "(stored value, i, j): the closest two rows.");
+        "simd"_a, "eager"_a, "memory_limit"_a, "spill_folder"_a,
+        "(stored value, i, j): the closest two rows.");
   m.def("pairwise", &pairwise, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,
         "simd"_a, "Stored values of all pairs.");
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "bindings/arguments.h"
+#include "bindings/memory_options.h"
 #include "cpu/shard.h"
 #include "cpu/simd_level.h"
 
@@ -20,7 +21,8 @@ using ValueArray = py::array_t<double, py::array::c_style>;
 class ShardObject {
  public:
   ShardObject(HostMatrixArgument points, const std::string& dtype, const std::string& metric, double scale,
-              double largest, Index entries, bool assign, int threads, const std::string& simd, bool eager)
+              double largest, Index entries, bool assign, int threads, const std::string& simd, bool eager,
+              const std::optional<Index>& memory_limit, const std::string& spill_folder)
       : points_(std::move(points)), matrix_(points_, dtype), dtype_(dtype) {
     cpu::SelectProblem problem;
     problem.points = matrix_.view();
@@ -31,6 +33,7 @@ class ShardObject {
     problem.threads = threads;
     problem.level = cpu::choose_simd_level(simd);
     problem.eager = eager;
+    problem.memory = memory_options(memory_limit, spill_folder);
     shard_ =
         run_released({}, 0, [&](Control& control) { return std::make_unique<cpu::Shard>(problem, control); });
   }
@@ -142,9 +145,9 @@ py::tuple pick_among(const HostMatrixArgument& points, const std::string& dtype,
 void bind_shards(py::module_& m) {
   py::class_<ShardObject>(m, "Shard", "One shard of a selection that is spread over several engines.")
       .def(py::init<HostMatrixArgument, const std::string&, const std::string&, double, double, Index, bool,
-                    int, const std::string&, bool>(),
+                    int, const std::string&, bool, const std::optional<Index>&, const std::string&>(),
            "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "entries"_a, "assign"_a, "threads"_a,
-           "simd"_a, "eager"_a)
+           "simd"_a, "eager"_a, "memory_limit"_a, "spill_folder"_a)
       .def_property_readonly("free_rows", &ShardObject::free_rows)
       .def("see", &ShardObject::see, "rows"_a, "own"_a, "values"_a,
            "Append entries: picks at `values`, or what is kept away from.")

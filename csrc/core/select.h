@@ -49,6 +49,8 @@ struct SelectStatistics {
   Index pairs_confirmed = 0;  // pairs whose bound was computed again, more finely
   Index pairs_refined = 0;    // pairs whose canonical distance was computed
   Index pairs_improved = 0;   // pairs that lowered a value
+  Index bytes_work = 0;       // memory that the call counted at most, without what was spilled
+  Index bytes_spilled = 0;    // in a temporary file, at most
   double seconds_seed = 0;
   double seconds_certify = 0;
   double seconds_catch_up = 0;

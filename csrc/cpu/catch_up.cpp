@@ -6,6 +6,7 @@
 // its block; gaps are closed when that saves a group.
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/tuning.h"
 #include "cpu/screens.h"
@@ -28,7 +29,6 @@ struct Worker {
   Worker(const Screen& screen, Index groups) : block(screen.make_block(groups)) {}
 
   Screen::Block block;
-  std::vector<Index> candidates;
   std::vector<Pair> pairs;
   ScreenCounts counts;
 };
@@ -86,7 +86,6 @@ class CatchUp {
       const Index row = block.row(slot);
       if (row >= 0) {
         state_.progress[at(row)] = state_.picks.size();
-        worker.candidates.push_back(row);
       }
     }
   }
@@ -128,20 +127,18 @@ class CatchUp {
   const Threshold threshold_;
 };
 
-// Lists rows by rising progress, so that blocks are even and the longest work starts first.
-void order_by_progress(const SelectState& state, std::vector<Index>& rows, Index tile_picks) {
+// Rows by rising progress, so that blocks are even and the longest work starts first.
+std::span<const Index> by_progress(SelectState& state, std::span<const Index> rows, Index tile_picks) {
   std::vector<std::size_t> ends(at(state.picks.size() / tile_picks + 2), 0);
   for (const Index row : rows) {
     ++ends[at(state.progress[at(row)] / tile_picks + 1)];
   }
-  for (std::size_t b = 1; b < ends.size(); ++b) {
-    ends[b] += ends[b - 1];
-  }
-  std::vector<Index> ordered(rows.size());
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  state.ordered.resize(rows.size());
   for (const Index row : rows) {
-    ordered[ends[at(state.progress[at(row)] / tile_picks)]++] = row;
+    state.ordered[ends[at(state.progress[at(row)] / tile_picks)]++] = row;
   }
-  rows.swap(ordered);
+  return state.ordered;
 }
 
 // Keeps the first `capacity` of the listed rows in the order of picking.
@@ -156,10 +153,10 @@ void keep_first(SelectState& state, Threshold& threshold, Index capacity) {
 }
 
 template <class Screen>
-void run(SelectState& state, const Screen& screen, const Threshold& threshold, std::vector<Index>& rows,
-         std::vector<Index>& candidates) {
-  const auto count = static_cast<Index>(rows.size());
-  order_by_progress(state, rows, screen.tile_picks());
+void run(SelectState& state, const Screen& screen, const Threshold& threshold,
+         std::span<const Index> listed) {
+  const auto count = static_cast<Index>(listed.size());
+  const std::span<const Index> rows = by_progress(state, listed, screen.tile_picks());
 
   // Blocks no larger than what keeps every thread busy.
   const Index group_bytes = screen.row_bytes() * screen.lanes();
@@ -174,40 +171,37 @@ void run(SelectState& state, const Screen& screen, const Threshold& threshold, s
   }
 
   CatchUp<Screen> stage(state, screen, threshold);
-  const std::span<const Index> all(rows);
   state.team.for_each(count, groups * screen.lanes(), state.control, [&](int thread, Index begin, Index end) {
-    stage.run_block(workers[at(thread)], all.subspan(at(begin), at(end - begin)), thread == 0);
+    stage.run_block(workers[at(thread)], rows.subspan(at(begin), at(end - begin)), thread == 0);
   });
   state.control.throw_if_stopped();
 
   for (const auto& worker : workers) {
-    candidates.insert(candidates.end(), worker.candidates.begin(), worker.candidates.end());
     state.screened += worker.counts;
   }
 }
 
 // The listed rows band by band, each with the prefix of the head that suits its values. Within a level these
 // are much the same.
-void run_bands(SelectState& state, const Threshold& threshold, std::vector<Index>& candidates) {
-  const auto listed = static_cast<Index>(state.listed.size());
+void run_bands(SelectState& state, const Threshold& threshold, std::span<Index> rows) {
+  const auto listed = static_cast<Index>(rows.size());
   Index bands = 1;
   if (threshold.admits_all()) {
     bands = std::clamp<Index>(listed / tuning::kRowsPerBand, 4, tuning::kMaxBands);
     // Rows at 0 by their labels, for they end there.
-    std::ranges::sort(state.listed, [&](Index a, Index b) {
+    std::ranges::sort(rows, [&](Index a, Index b) {
       const double x = state.values[at(a)];
       const double y = state.values[at(b)];
       return x != y ? x < y : x == 0.0 && !state.labels.empty() && state.labels[at(a)] < state.labels[at(b)];
     });
   }
   const auto zeros =
-      std::ranges::find_if(state.listed, [&](Index row) { return state.values[at(row)] > 0.0; }) -
-      state.listed.begin();
+      std::ranges::find_if(rows, [&](Index row) { return state.values[at(row)] > 0.0; }) - rows.begin();
   const auto run_band = [&](Index begin, Index end) {
     if (begin < end) {
-      std::vector<Index> rows(state.listed.begin() + begin, state.listed.begin() + end);
-      state.prefix = state.head->best_prefix(rows, state.values, state.progress);
-      run(state, CodeScreen(state), threshold, rows, candidates);
+      const std::span<const Index> band = rows.subspan(at(begin), at(end - begin));
+      state.prefix = state.head->best_prefix(band, state.values, state.progress);
+      run(state, CodeScreen(state), threshold, band);
     }
   };
   state.head->append_picks(state.picks, state.team, state.control);
@@ -228,25 +222,20 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
   if (state.head) {
     state.head->ensure(state.listed, state.team, state.control);
   }
-  // Rows that have seen every pick are candidates as they are.
-  std::vector<Index> candidates;
-  std::erase_if(state.listed, [&](Index row) {
-    const bool current = state.progress[at(row)] == state.picks.size();
-    if (current) {
-      candidates.push_back(row);
-    }
-    return current;
-  });
-  if (!state.listed.empty()) {
+  // Rows that have seen every pick are candidates as they are: they come first, the others catch up.
+  const auto current = [&](Index row) { return state.progress[at(row)] == state.picks.size(); };
+  const auto behind = std::partition(state.listed.begin(), state.listed.end(), current);
+  if (const std::span<Index> rows(behind, state.listed.end()); !rows.empty()) {
     if (state.head) {
-      run_bands(state, threshold, candidates);
+      run_bands(state, threshold, rows);
     } else if (state.codes) {
-      run(state, CodeScreen(state), threshold, state.listed, candidates);
+      run(state, CodeScreen(state), threshold, rows);
     } else {
-      run(state, FloatScreen(state), threshold, state.listed, candidates);
+      run(state, FloatScreen(state), threshold, rows);
     }
   }
-  state.listed.swap(candidates);
+  // Those that fell below the threshold left before they had seen every pick.
+  state.listed.erase_if([&](Index row) { return !current(row); });
   if (static_cast<Index>(state.listed.size()) > capacity) {
     keep_first(state, threshold, capacity);
   }

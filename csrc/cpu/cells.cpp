@@ -39,14 +39,17 @@ struct Best {
 
 }  // namespace
 
-Cells::Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, Control& control)
-    : codes_(&codes),
+Cells::Cells(const CodedRows& codes, Index rows, Index count, Room room, WorkMemory& memory, ThreadTeam& team,
+             Control& control)
+    : room_(std::move(room)),
+      codes_(&codes),
       lists_each_(static_cast<int>(std::min<Index>(kNearest, count))),
       lists_(at(count)),
-      nearest_(at(rows * kNearest)),
-      looked_(at(rows * kRings), 0) {
+      nearest_(memory, rows * kNearest, "the cells of each row", Counted::in_plan),
+      looked_(memory, rows * kRings, "the cells of each row", Counted::in_plan) {
+  std::ranges::fill(looked_, Index{0});
   const Index padded = codes.padded();
-  CodeTiles tiles(padded);
+  CodeTiles tiles(memory, padded);
   for (Index c = 0; c < count; ++c) {
     // One row out of each of `count` equal stretches.
     const double place = (static_cast<double>(c) + unit_hash(c)) / static_cast<double>(count);

@@ -22,8 +22,9 @@ class Cells {
   static constexpr int kRings = 2;
   static constexpr std::array<int, kRings + 1> kRingEnds = {0, 4, kNearest};
 
-  // `count` centres, at most 2^16, sampled from the rows of `codes`.
-  Cells(const CodedRows& codes, Index rows, Index count, ThreadTeam& team, Control& control);
+  // `count` centres, at most 2^16, sampled from the rows of `codes`. `room`: what all of it is counted with.
+  Cells(const CodedRows& codes, Index rows, Index count, Room room, WorkMemory& memory, ThreadTeam& team,
+        Control& control);
 
   // The picks of one cell, rising.
   struct List {
@@ -55,14 +56,15 @@ class Cells {
   using Nearest = std::array<std::uint16_t, kNearest>;
   Nearest nearest_of(const std::int8_t* codes, const RowCode& numbers) const;
 
+  Room room_;
   const CodedRows* codes_;
   int lists_each_;
   Index size_ = 0;
   std::vector<std::int8_t> centre_codes_;
   std::vector<RowCode> centre_numbers_;
   std::vector<List> lists_;
-  std::vector<std::uint16_t> nearest_;
-  std::vector<Index> looked_;
+  WorkArray<std::uint16_t> nearest_;
+  WorkArray<Index> looked_;
 };
 
 }  // namespace farpoint::cpu

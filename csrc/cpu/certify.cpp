@@ -71,11 +71,11 @@ void order_by_cell(SelectState& state) {
     ++ends[at(cells.cell(i) + 1)];
   }
   std::partial_sum(ends.begin(), ends.end(), ends.begin());
-  std::vector<Index> ordered(state.listed.size());
+  state.ordered.resize(state.listed.size());
   for (const Index i : state.listed) {
-    ordered[ends[at(cells.cell(i))]++] = i;
+    state.ordered[ends[at(cells.cell(i))]++] = i;
   }
-  state.listed.swap(ordered);
+  state.listed.swap(state.ordered);
 }
 
 }  // namespace
@@ -132,7 +132,7 @@ LookUps certify(SelectState& state, const Threshold& threshold, int rings) {
       result[ring].saved += mine.look_ups[ring].saved;
     }
   }
-  std::erase_if(state.listed, [&](Index i) { return !threshold.admits(state.values[at(i)], i); });
+  state.listed.erase_if([&](Index i) { return !threshold.admits(state.values[at(i)], i); });
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "cpu/memory_plan.h"
 #include "cpu/screen_plan.h"
 #include "cpu/sweep.h"
 
@@ -107,7 +108,8 @@ class PairSweep {
   BestPair& shared_;
 };
 
-void sweep_chunks(const Points& points, BestPair& shared, ThreadTeam& team, Control& control) {
+void sweep_chunks(const Points& points, BestPair& shared, WorkMemory& memory, ThreadTeam& team,
+                  Control& control) {
   const Frame& frame = points.frame();
   const Index groups = groups_in_block(frame.dimension() * static_cast<Index>(sizeof(float)), frame.lanes(),
                                        points.size(), team.size());
@@ -115,19 +117,21 @@ void sweep_chunks(const Points& points, BestPair& shared, ThreadTeam& team, Cont
   PairSweep<FloatChunk> sweep(points, shared);
   for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
     const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
-    const FloatChunk chunk(points, offset, end_row);
+    const FloatChunk chunk(points, offset, end_row, memory);
     team.for_each(end_row, blocks.rows(), control, [&](int thread, Index begin, Index end) {
       sweep.run(blocks.fill(thread, begin, end), begin, chunk, offset, control, thread);
     });
   }
 }
 
-// Pairs within each cell.
+// Pairs within each cell, where there is memory for cells.
 void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
   const Points& points = state.points;
   const CodedRows& codes = *state.codes;
-  state.cells = std::make_unique<Cells>(codes, points.size(), cells, state.team, state.control);
-  state.control.throw_if_stopped();
+  make_cells(state, cells);
+  if (!state.cells) {
+    return;
+  }
   for (Index i = 0; i < points.size(); ++i) {
     state.cells->append(i, codes.codes(i), codes.numbers(i));
     if (i % tuning::kRowsPerTask == 0 && state.control.poll()) {
@@ -169,11 +173,11 @@ void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
 }
 
 // False when codes would let too much through; what was found so far is in `shared`.
-bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair& shared, ThreadTeam& team,
-                 Control& control) {
+bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair& shared, WorkMemory& memory,
+                 ThreadTeam& team, Control& control) {
   const tuning::Schedule& schedule = tuning::schedule(problem.eager);
   const Index n = points.size();
-  SelectState state(points, team, control, false);
+  SelectState state(points, team, control, memory, n, false);
   for (Index i = 0; i < n; ++i) {
     state.picks.append(points.row(i), points.self_dot(i), i);
   }
@@ -192,10 +196,11 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
   if (share_in_vain(state, kInfinity) > schedule.max_in_vain_at_trial) {
     return false;
   }
-  if (problem.eager || basis_pays(points, work_of(problem))) {
-    const Basis basis = find_basis(points, max_head_columns(points.frame().dimension()), team, control);
+  if ((problem.eager || basis_pays(points, work_of(problem))) && memory.fits(memory_for_head(state))) {
+    const Basis basis =
+        find_basis(points, max_head_columns(points.frame().dimension()), memory, team, control);
     if (const Index columns = best_head_columns(points, basis, state.picks, state.listed, state.values,
-                                                schedule.head_worth, team, control);
+                                                schedule.head_worth, memory, team, control);
         columns > 0) {
       add_head_of(state, basis, columns);
     }
@@ -219,11 +224,13 @@ bool sweep_codes(const DistanceProblem& problem, const Points& points, BestPair&
 ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.x, problem.metric, problem.scale, problem.largest, problem.level);
-  const Points points(problem.x, frame, team, control);
+  WorkMemory memory(problem.memory);
+  const bool codes = plan_codes(problem, frame, 0, team.size(), memory);
+  const Points points(problem.x, frame, memory, team, control);
   control.throw_if_stopped();
   BestPair shared;
-  if (!worth_coding(problem, frame) || !sweep_codes(problem, points, shared, team, control)) {
-    sweep_chunks(points, shared, team, control);
+  if (!codes || !sweep_codes(problem, points, shared, memory, team, control)) {
+    sweep_chunks(points, shared, memory, team, control);
   }
   control.throw_if_stopped();
   return shared.get();

@@ -29,11 +29,17 @@ PickCode pick_code(const RowCode& code, const ScreenBound& bound) {
       code.offset};
 }
 
-void RowNumbers::resize(Index entries) {
-  whole_.resize(at(entries));
+RowNumbers::RowNumbers(WorkMemory& memory, Index prefixes)
+    : shorter_(prefixes - 1),
+      whole_(memory, "numbers of coded rows", 1, kSlabRows),
+      units_(memory, "numbers of coded rows", 1, kSlabRows),
+      multiples_(memory, "numbers of coded rows", shorter_ * kNumbers, kSlabRows) {}
+
+void RowNumbers::grow_to(Index entries) {
+  whole_.grow_to(entries);
   if (shorter_ > 0) {
-    units_.resize(at(entries));
-    multiples_.resize(at(entries * shorter_ * kNumbers));
+    units_.grow_to(entries);
+    multiples_.grow_to(entries);
   }
 }
 
@@ -48,8 +54,8 @@ void RowNumbers::set_shorter(Index entry, std::span<const PrefixCode> codes) {
   constexpr float kMost = std::numeric_limits<std::uint16_t>::max();
   // A little more, so that kMost times it is enough for the largest.
   const float unit = largest / kMost * (1.0F + 0x1p-20F) + 0x1p-126F;
-  units_[at(entry)] = unit;
-  std::uint16_t* out = multiples_.data() + entry * shorter_ * kNumbers;
+  *units_.entry(entry) = unit;
+  std::uint16_t* out = multiples_.entry(entry);
   for (const PrefixCode& code : codes) {
     for (const float number : {code.norm, code.residual, code.tail}) {
       float multiple = std::min(std::floor(number / unit), kMost);
@@ -64,8 +70,8 @@ void RowNumbers::set_shorter(Index entry, std::span<const PrefixCode> codes) {
 RowCode RowNumbers::prefix(Index entry, Index prefix) const {
   RowCode code = whole(entry);
   if (prefix < shorter_) {
-    const float unit = units_[at(entry)];
-    const std::uint16_t* multiples = multiples_.data() + (entry * shorter_ + prefix) * kNumbers;
+    const float unit = *units_.entry(entry);
+    const std::uint16_t* multiples = multiples_.entry(entry) + prefix * kNumbers;
     code.norm = static_cast<float>(multiples[0]) * unit;
     code.residual = static_cast<float>(multiples[1]) * unit;
     code.tail = static_cast<float>(multiples[2]) * unit;
@@ -80,10 +86,8 @@ std::int32_t code_offset(const CodeKernels& kernels, const std::int8_t* codes, I
 
 void CodedRows::grow(Index count) {
   size_ += count;
-  numbers_.resize(size_);
-  while (static_cast<Index>(slabs_.size()) * kSlabRows < size_) {
-    slabs_.push_back(std::make_unique_for_overwrite<std::int8_t[]>(at(kSlabRows * padded_)));
-  }
+  codes_.grow_to(size_);
+  numbers_.grow_to(size_);
 }
 
 RowCode code_row(const Frame& frame, const std::byte* row, double self_dot, std::vector<float>& packed,
@@ -98,9 +102,9 @@ RowCode code_row(const Frame& frame, const std::byte* row, double self_dot, std:
   return code;
 }
 
-CodedRows code_all_rows(const Points& points, ThreadTeam& team, Control& control) {
+CodedRows code_all_rows(const Points& points, WorkMemory& memory, ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
-  CodedRows rows(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  CodedRows rows(memory, frame.code(), frame.dimension(), frame.code_bound(0.0));
   rows.grow(points.size());
   team.for_each(points.size(), tuning::kRowsPerTask, control, [&](int, Index begin, Index end) {
     std::vector<float> packed;
@@ -113,12 +117,15 @@ CodedRows code_all_rows(const Points& points, ThreadTeam& team, Control& control
 }
 
 void PickCodes::append(const PickCode& pick) {
-  if (size_ % kCodeTilePicks == 0) {
+  const Index tile = size_ / kCodeTilePicks;
+  const Index place = size_ % kCodeTilePicks;
+  if (place == 0) {
     PickCode unused;
     unused.bias = std::numeric_limits<float>::infinity();
-    picks_.resize(picks_.size() + at(kCodeTilePicks), unused);
+    picks_.grow_to(tile + 1);
+    std::fill_n(picks_.entry(tile), kCodeTilePicks, unused);
   }
-  picks_[at(size_)] = pick;
+  picks_.entry(tile)[place] = pick;
   ++size_;
 }
 
@@ -126,15 +133,11 @@ void CodeTiles::append(const std::int8_t* codes, const PickCode& pick) {
   const Index tile = size() / kCodeTilePicks;
   const Index place = size() % kCodeTilePicks;
   if (place == 0) {
-    if (tile % kSlabTiles == 0) {
-      slabs_.push_back(
-          std::make_unique_for_overwrite<std::int8_t[]>(at(kSlabTiles * kCodeTilePicks * padded_)));
-    }
+    codes_.grow_to(tile + 1);
     // The unused places of a tile are zero rows.
-    std::memset(slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_), 0,
-                at(Index{kCodeTilePicks} * padded_));
+    std::memset(codes_.entry(tile), 0, at(Index{kCodeTilePicks} * padded_));
   }
-  std::int8_t* out = slabs_.back().get() + tile % kSlabTiles * (kCodeTilePicks * padded_) + place * 4;
+  std::int8_t* out = codes_.entry(tile) + place * 4;
   for (Index c = 0; c < padded_ / 4; ++c) {
     std::memcpy(out + c * (Index{4} * kCodeTilePicks), codes + 4 * c, 4);
   }

@@ -7,12 +7,12 @@
 // end at multiples of kCodeColumns; all share a row's scale.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "core/control.h"
 #include "cpu/points.h"
+#include "cpu/work_memory.h"
 
 namespace farpoint::cpu {
 
@@ -45,12 +45,12 @@ struct PrefixCode {
 class RowNumbers {
  public:
   // Of rows of so many prefixes, the whole row among them. 1: the shorter ones are not kept.
-  explicit RowNumbers(Index prefixes) : shorter_(prefixes - 1) {}
+  RowNumbers(WorkMemory& memory, Index prefixes);
 
-  Index size() const { return static_cast<Index>(whole_.size()); }
-  void resize(Index entries);
-  RowCode& whole(Index entry) { return whole_[static_cast<std::size_t>(entry)]; }
-  const RowCode& whole(Index entry) const { return whole_[static_cast<std::size_t>(entry)]; }
+  // Makes room for so many entries in all.
+  void grow_to(Index entries);
+  RowCode& whole(Index entry) { return *whole_.entry(entry); }
+  const RowCode& whole(Index entry) const { return *whole_.entry(entry); }
   // Keeps what is at least as much as the numbers of the shorter prefixes, by rising length.
   void set_shorter(Index entry, std::span<const PrefixCode> codes);
   // The numbers of prefix number `prefix`, 0 the shortest, but for the offset.
@@ -60,20 +60,25 @@ class RowNumbers {
   static constexpr Index kNumbers = 3;
 
   Index shorter_;
-  std::vector<RowCode> whole_;
-  std::vector<float> units_;
-  std::vector<std::uint16_t> multiples_;  // norm, residual and tail of each prefix
+  Slabs<RowCode> whole_;
+  Slabs<float> units_;
+  Slabs<std::uint16_t> multiples_;  // norm, residual and tail of each prefix
 };
+
+// Rows of a slab.
+inline constexpr Index kSlabRows = 4096;
 
 class CodedRows {
  public:
   // Codes of `columns` columns, with the numbers of their prefixes if wanted; no row is there yet.
-  CodedRows(const CodeKernels& kernels, Index columns, const ScreenBound& bound, bool prefixes = false)
+  CodedRows(WorkMemory& memory, const CodeKernels& kernels, Index columns, const ScreenBound& bound,
+            bool prefixes = false)
       : kernels_(&kernels),
         columns_(columns),
         padded_(padded_columns(columns)),
         bound_(bound),
-        numbers_(prefixes ? padded_ / kCodeColumns : 1) {}
+        codes_(memory, "codes of rows", padded_, kSlabRows),
+        numbers_(memory, prefixes ? padded_ / kCodeColumns : 1) {}
 
   const CodeKernels& kernels() const { return *kernels_; }
   const ScreenBound& bound() const { return bound_; }
@@ -83,16 +88,15 @@ class CodedRows {
 
   // Makes room for `count` more rows, which are entries size() to size() + count - 1.
   void grow(Index count);
-  std::int8_t* entry_codes(Index entry) {
-    return slabs_[static_cast<std::size_t>(entry / kSlabRows)].get() + entry % kSlabRows * padded_;
-  }
-  const std::int8_t* entry_codes(Index entry) const {
-    return slabs_[static_cast<std::size_t>(entry / kSlabRows)].get() + entry % kSlabRows * padded_;
-  }
+  std::int8_t* entry_codes(Index entry) { return codes_.entry(entry); }
+  const std::int8_t* entry_codes(Index entry) const { return codes_.entry(entry); }
   RowNumbers& entry_numbers() { return numbers_; }
 
   // Row i is entry `entry`. Without any such call row i is entry i.
-  void map_rows(Index rows) { entry_of_row_.assign(static_cast<std::size_t>(rows), -1); }
+  void map_rows(Index rows, WorkMemory& memory) {
+    entry_of_row_ = WorkArray<std::int32_t>(memory, rows, "the places of coded rows", Counted::now);
+    std::ranges::fill(entry_of_row_, -1);
+  }
   void map(Index row, Index entry) {
     entry_of_row_[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(entry);
   }
@@ -107,9 +111,6 @@ class CodedRows {
   }
 
  private:
-  // Slabs and not one array: growing would copy everything, and move it.
-  static constexpr Index kSlabRows = 4096;
-
   Index entry(Index row) const {
     return entry_of_row_.empty() ? row : entry_of_row_[static_cast<std::size_t>(row)];
   }
@@ -119,13 +120,13 @@ class CodedRows {
   Index padded_;
   ScreenBound bound_;
   Index size_ = 0;
-  std::vector<std::unique_ptr<std::int8_t[]>> slabs_;
+  Slabs<std::int8_t> codes_;
   RowNumbers numbers_;
-  std::vector<std::int32_t> entry_of_row_;
+  WorkArray<std::int32_t> entry_of_row_;
 };
 
 // All rows of a matrix in their own (packed) coordinates.
-CodedRows code_all_rows(const Points& points, ThreadTeam& team, Control& control);
+CodedRows code_all_rows(const Points& points, WorkMemory& memory, ThreadTeam& team, Control& control);
 
 // One row that need not be of the matrix; `packed` is working memory.
 RowCode code_row(const Frame& frame, const std::byte* row, double self_dot, std::vector<float>& packed,
@@ -137,30 +138,35 @@ std::int32_t code_offset(const CodeKernels& kernels, const std::int8_t* codes, I
 // A growing list of picks' numbers, a tile after the other.
 class PickCodes {
  public:
+  explicit PickCodes(WorkMemory& memory)
+      : picks_(memory, "numbers of coded picks", kCodeTilePicks, kSlabTiles) {}
+
   Index size() const { return size_; }
   void append(const PickCode& pick);
 
   // Unused places of the last tile have bias +infinity: they never survive.
-  const PickCode* tile(Index t) const { return picks_.data() + t * kCodeTilePicks; }
-  const PickCode& pick(Index p) const { return picks_[static_cast<std::size_t>(p)]; }
+  const PickCode* tile(Index t) const { return picks_.entry(t); }
+  const PickCode& pick(Index p) const { return picks_.entry(p / kCodeTilePicks)[p % kCodeTilePicks]; }
 
  private:
+  static constexpr Index kSlabTiles = 512;
+
   Index size_ = 0;
-  std::vector<PickCode> picks_;
+  Slabs<PickCode> picks_;
 };
 
 class CodeTiles {
  public:
-  explicit CodeTiles(Index padded) : padded_(padded) {}
+  CodeTiles(WorkMemory& memory, Index padded)
+      : padded_(padded),
+        codes_(memory, "codes of picks", kCodeTilePicks * padded, kSlabTiles),
+        picks_(memory) {}
 
   Index size() const { return picks_.size(); }
   Index tiles() const { return (size() + kCodeTilePicks - 1) / kCodeTilePicks; }
   void append(const std::int8_t* codes, const PickCode& pick);
 
-  const std::int8_t* tile(Index t) const {
-    return slabs_[static_cast<std::size_t>(t / kSlabTiles)].get() +
-           t % kSlabTiles * (kCodeTilePicks * padded_);
-  }
+  const std::int8_t* tile(Index t) const { return codes_.entry(t); }
   const PickCodes& picks() const { return picks_; }
   const PickCode* picks(Index t) const { return picks_.tile(t); }
   const PickCode& pick(Index p) const { return picks_.pick(p); }
@@ -171,7 +177,7 @@ class CodeTiles {
   static constexpr Index kSlabTiles = 128;
 
   Index padded_;
-  std::vector<std::unique_ptr<std::int8_t[]>> slabs_;
+  Slabs<std::int8_t> codes_;
   PickCodes picks_;
 };
 

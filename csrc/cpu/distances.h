@@ -8,6 +8,7 @@
 #include "core/distances.h"
 #include "core/types.h"
 #include "cpu/simd_level.h"
+#include "cpu/work_memory.h"
 
 namespace farpoint::cpu {
 
@@ -20,6 +21,7 @@ struct DistanceProblem {
   int threads = 1;
   SimdLevel level = SimdLevel::baseline;
   bool eager = false;  // for tests: tuning::kEagerSchedule
+  MemoryOptions memory;
 };
 
 // For each row of x the stored value to, and number of, its nearest row of y; ties to the lowest.

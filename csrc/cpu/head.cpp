@@ -29,9 +29,9 @@ struct FloatMatrix {
 
 // out(i, j) = a.row(i) . b.row(j), by the kernels of the screen.
 FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b,
-                     ThreadTeam& team, Control& control) {
+                     WorkMemory& memory, ThreadTeam& team, Control& control) {
   const Index length = a.columns;
-  FloatTiles tiles(kernels, length);
+  FloatTiles tiles(memory, kernels, length);
   for (Index i = 0; i < a.rows; ++i) {
     tiles.append(a.row(i), 0);
   }
@@ -156,7 +156,7 @@ Index basis_sample(const Points& points) {
 
 }  // namespace
 
-Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& control) {
+Basis find_basis(const Points& points, Index rows, WorkMemory& memory, ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
   if (rows == 0) {
@@ -177,10 +177,10 @@ Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& co
       std::ranges::copy(packed, basis.row(s));
     }
   }
-  const FloatMatrix covariance = products(frame.screen(), columns, columns, team, control);
+  const FloatMatrix covariance = products(frame.screen(), columns, columns, memory, team, control);
   for (int round = 0; round < tuning::kBasisRounds; ++round) {
     // The covariance is symmetric: its rows are its columns.
-    basis = products(frame.screen(), basis, covariance, team, control);
+    basis = products(frame.screen(), basis, covariance, memory, team, control);
     orthonormalise(basis, control);
     control.throw_if_stopped();
   }
@@ -201,21 +201,24 @@ struct Head::Workspace {
   std::vector<double> norms;
 };
 
-Head::Head(const Points& points, const Basis& basis, Index columns)
+Head::Head(const Points& points, const Basis& basis, Index columns, WorkMemory& memory)
     : points_(&points),
-      basis_(points.frame().screen(), basis.columns),
+      basis_(memory, points.frame().screen(), basis.columns),
       basis_error_(distance_from_orthonormal(basis, columns)),
-      rows_(points.frame().code(), columns, points.frame().code_bound(basis_error_), true),
-      tiles_(padded_columns(columns)),
-      anchors_(padded_columns(columns) / kCodeColumns),
-      picks_(at(padded_columns(columns) / kCodeColumns)) {
+      rows_(memory, points.frame().code(), columns, points.frame().code_bound(basis_error_), true),
+      tiles_(memory, padded_columns(columns)),
+      sources_(memory, "the rows of picks", 1, kSlabRows),
+      anchors_(memory, padded_columns(columns) / kCodeColumns) {
+  for (Index s = 0; s < padded_columns(columns) / kCodeColumns; ++s) {
+    picks_.emplace_back(memory);
+  }
   for (Index i = 0; i < columns; ++i) {
     basis_.append(basis.row(i), 0);
   }
   // Each coordinate errs by at most gamma |Q_i| |x'| (Higham, section 3.1), all of them by gamma |Q|_F |x'|.
   const double du = static_cast<double>(basis.columns) * 0x1p-24;
   rotation_error_ = du / (1.0 - du) * std::sqrt(static_cast<double>(columns) * (1.0 + basis_error_));
-  rows_.map_rows(points.size());
+  rows_.map_rows(points.size(), memory);
 }
 
 void Head::code_group(std::span<const Item> items, Workspace& workspace) const {
@@ -281,20 +284,31 @@ void Head::code_items(std::span<const Item> items, ThreadTeam& team, Control& co
 }
 
 void Head::ensure(std::span<const Index> rows, ThreadTeam& team, Control& control) {
+  // In parts, so that what is noted of each row takes little room.
+  constexpr std::size_t kPart = 16384;
   std::vector<Index> missing;
-  std::ranges::copy_if(rows, std::back_inserter(missing), [&](Index i) { return !rows_.has(i); });
-  const Index first = rows_.size();
-  rows_.grow(static_cast<Index>(missing.size()));
+  missing.reserve(std::min(kPart, rows.size()));
   std::vector<Item> items;
-  items.reserve(missing.size());
-  for (const Index i : missing) {
-    const Index entry = first + static_cast<Index>(items.size());
-    items.push_back(
-        {points_->row(i), points_->self_dot(i), rows_.entry_codes(entry), &rows_.entry_numbers(), entry});
-  }
-  code_items(items, team, control);
-  for (std::size_t m = 0; m < missing.size(); ++m) {
-    rows_.map(missing[m], first + static_cast<Index>(m));
+  for (auto next = rows.begin(); next != rows.end();) {
+    missing.clear();
+    for (; next != rows.end() && missing.size() < kPart; ++next) {
+      if (!rows_.has(*next)) {
+        missing.push_back(*next);
+      }
+    }
+    const Index first = rows_.size();
+    rows_.grow(static_cast<Index>(missing.size()));
+    items.clear();
+    items.reserve(missing.size());
+    for (const Index i : missing) {
+      const Index entry = first + static_cast<Index>(items.size());
+      items.push_back(
+          {points_->row(i), points_->self_dot(i), rows_.entry_codes(entry), &rows_.entry_numbers(), entry});
+    }
+    code_items(items, team, control);
+    for (std::size_t m = 0; m < missing.size(); ++m) {
+      rows_.map(missing[m], first + static_cast<Index>(m));
+    }
   }
 }
 
@@ -304,10 +318,11 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
   while (tiles_.size() < picks.size()) {
     const Index begin = tiles_.size();
     const Index end = std::min(begin + kPart, picks.size());
+    sources_.grow_to(end);
     std::vector<Index> rows;
     std::vector<Index> anchors;
     for (Index p = begin; p < end; ++p) {
-      sources_.push_back(picks.source(p));
+      *sources_.entry(p) = picks.source(p);
       if (picks.source(p) >= 0) {
         rows.push_back(picks.source(p));
       } else {
@@ -317,7 +332,7 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
     ensure(rows, team, control);
     std::vector<std::int8_t> codes(anchors.size() * at(padded()));
     if (!anchors.empty()) {
-      anchors_.resize(anchors.back() + 1);
+      anchors_.grow_to(anchors.back() + 1);
     }
     std::vector<Item> items;
     items.reserve(anchors.size());
@@ -328,7 +343,7 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
     code_items(items, team, control);
     std::size_t next = 0;
     for (Index p = begin; p < end; ++p) {
-      const Index source = sources_[at(p)];
+      const Index source = *sources_.entry(p);
       if (source >= 0) {
         tiles_.append(rows_.codes(source), pick_code(rows_.numbers(source), rows_.bound()));
       } else {
@@ -340,7 +355,7 @@ void Head::append_picks(const PickList& picks, ThreadTeam& team, Control& contro
 }
 
 RowCode Head::pick_numbers(Index p, Index prefix) const {
-  const Index source = sources_[at(p)];
+  const Index source = *sources_.entry(p);
   return source >= 0 ? rows_.numbers(source, (prefix + 1) * kCodeColumns) : anchors_.prefix(p, prefix);
 }
 
@@ -442,7 +457,7 @@ bool basis_pays(const Points& points, double multiply_adds) {
 
 Index best_head_columns(const Points& points, const Basis& basis, const PickList& picks,
                         std::span<const Index> listed, std::span<const double> values, double worth,
-                        ThreadTeam& team, Control& control) {
+                        WorkMemory& memory, ThreadTeam& team, Control& control) {
   const Frame& frame = points.frame();
   const Index d = frame.dimension();
   const Index step = head_step(d);
@@ -460,7 +475,7 @@ Index best_head_columns(const Points& points, const Basis& basis, const PickList
       const Index i = sampled_row(s, packed.rows, of);
       norms.push_back(frame.pack_row(pointer(i), self_dot(i), packed.row(s)));
     }
-    return products(frame.screen(), packed, directions, team, control);
+    return products(frame.screen(), packed, directions, memory, team, control);
   };
   std::vector<double> x_norms;
   std::vector<double> y_norms;

@@ -35,12 +35,12 @@ struct Basis {
 };
 
 // `rows` directions in which a sample of the points (packed) spreads most, roughly in falling order.
-Basis find_basis(const Points& points, Index rows, ThreadTeam& team, Control& control);
+Basis find_basis(const Points& points, Index rows, WorkMemory& memory, ThreadTeam& team, Control& control);
 
 class Head {
  public:
   // Throws away basis rows beyond `columns`.
-  Head(const Points& points, const Basis& basis, Index columns);
+  Head(const Points& points, const Basis& basis, Index columns, WorkMemory& memory);
 
   const CodedRows& rows() const { return rows_; }
   const CodeTiles& tiles() const { return tiles_; }
@@ -82,8 +82,8 @@ class Head {
   double rotation_error_;  // |computed Q x' - Q x'| <= rotation_error_ |x'|
   CodedRows rows_;
   CodeTiles tiles_;
-  std::vector<Index> sources_;  // of the picks in the tiles: a row that is coded, or -1: an anchor
-  RowNumbers anchors_;          // by pick
+  Slabs<Index> sources_;  // of the picks in the tiles: a row that is coded, or -1: an anchor
+  RowNumbers anchors_;    // by pick
   std::vector<PickCodes>
       picks_;  // by number of the prefix, as far as they were asked for; the last is in tiles_
 };
@@ -99,6 +99,6 @@ bool basis_pays(const Points& points, double multiply_adds);
 // rows.
 Index best_head_columns(const Points& points, const Basis& basis, const PickList& picks,
                         std::span<const Index> listed, std::span<const double> values, double worth,
-                        ThreadTeam& team, Control& control);
+                        WorkMemory& memory, ThreadTeam& team, Control& control);
 
 }  // namespace farpoint::cpu

@@ -4,6 +4,7 @@
 // cells, which gives most their nearest row, then the blocked product proves that no other is nearer. Small
 // ones, and data for which codes are too coarse, meet y in chunks of packed float32 rows.
 
+#include "cpu/memory_plan.h"
 #include "cpu/screen_plan.h"
 #include "cpu/sweep.h"
 
@@ -42,7 +43,7 @@ void meet_chunk(const Points& x, const Points& y, FloatBlock& block, Index begin
 }
 
 void nearest_in_chunks(const Points& x, const Points& y, std::span<double> values, std::span<Index> indices,
-                       ThreadTeam& team, Control& control) {
+                       WorkMemory& memory, ThreadTeam& team, Control& control) {
   std::ranges::fill(values, kInfinity);
   std::ranges::fill(indices, Index{-1});
   const Frame& frame = x.frame();
@@ -50,7 +51,7 @@ void nearest_in_chunks(const Points& x, const Points& y, std::span<double> value
                                        x.size(), team.size());
   ThreadBlocks<FloatBlock> blocks(team.size(), [&] { return FloatBlock(x, groups); });
   for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
-    const FloatChunk chunk(y, offset, std::min(offset + tuning::kChunkRows, y.size()));
+    const FloatChunk chunk(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
     team.for_each(x.size(), blocks.rows(), control, [&](int thread, Index begin, Index end) {
       meet_chunk(x, y, blocks.fill(thread, begin, end), begin, chunk, offset, values, indices, control,
                  thread);
@@ -60,10 +61,10 @@ void nearest_in_chunks(const Points& x, const Points& y, std::span<double> value
 
 // False when codes would let too much through; then nothing was written.
 bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Points& y,
-                      std::span<double> values, std::span<Index> indices, ThreadTeam& team,
-                      Control& control) {
+                      std::span<double> values, std::span<Index> indices, WorkMemory& memory,
+                      ThreadTeam& team, Control& control) {
   const tuning::Schedule& schedule = tuning::schedule(problem.eager);
-  SelectState state(x, team, control, true);
+  SelectState state(x, team, control, memory, y.size(), true);
   for (Index j = 0; j < y.size(); ++j) {
     state.picks.append(y.row(j), y.self_dot(j), -1);
   }
@@ -74,19 +75,21 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
   add_codes(state);
   const Index cells = std::clamp<Index>(y.size() / tuning::kPicksPerCell, 1,
                                         std::min(tuning::kMaxCells, std::max<Index>(x.size() / 4, 1)));
-  state.cells = std::make_unique<Cells>(*state.codes, x.size(), cells, team, control);
+  make_cells(state, cells);
   control.throw_if_stopped();
   Threshold everything = Threshold::everything();
-  certify(state, everything, 1);
+  if (state.cells) {
+    certify(state, everything, 1);
+  }
   if (share_in_vain(state, kInfinity) > schedule.max_in_vain_at_trial) {
     return false;
   }
   state.cells.reset();
-  if (problem.eager || basis_pays(x, work_of(problem))) {
-    const Basis basis = find_basis(x, max_head_columns(x.frame().dimension()), team, control);
+  if ((problem.eager || basis_pays(x, work_of(problem))) && memory.fits(memory_for_head(state))) {
+    const Basis basis = find_basis(x, max_head_columns(x.frame().dimension()), memory, team, control);
     // Columns for all values; each band takes what it needs.
-    if (best_head_columns(x, basis, state.picks, state.listed, state.values, schedule.head_worth, team,
-                          control) > 0) {
+    if (best_head_columns(x, basis, state.picks, state.listed, state.values, schedule.head_worth, memory,
+                          team, control) > 0) {
       add_head_of(state, basis, basis.rows);
     }
   }
@@ -100,13 +103,16 @@ bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Poi
 
 void nearest(const DistanceProblem& problem, std::span<double> values, std::span<Index> indices,
              Control& control) {
+  constexpr Index kResults = sizeof(double) + sizeof(Index);
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.y, problem.metric, problem.scale, problem.largest, problem.level);
-  const Points x(problem.x, frame, team, control);
-  const Points y(problem.y, frame, team, control);
+  WorkMemory memory(problem.memory);
+  const bool codes = plan_codes(problem, frame, kResults, team.size(), memory);
+  const Points x(problem.x, frame, memory, team, control);
+  const Points y(problem.y, frame, memory, team, control);
   control.throw_if_stopped();
-  if (!worth_coding(problem, frame) || !nearest_by_codes(problem, x, y, values, indices, team, control)) {
-    nearest_in_chunks(x, y, values, indices, team, control);
+  if (!codes || !nearest_by_codes(problem, x, y, values, indices, memory, team, control)) {
+    nearest_in_chunks(x, y, values, indices, memory, team, control);
   }
   control.throw_if_stopped();
 }

@@ -7,8 +7,9 @@ namespace farpoint::cpu {
 void pairwise(const DistanceProblem& problem, std::span<double> values, Control& control) {
   ThreadTeam team(useful_threads(work_of(problem), problem.threads));
   const Frame frame(problem.y, problem.metric, problem.scale, problem.largest, problem.level);
-  const Points x(problem.x, frame, team, control);
-  const Points y(problem.y, frame, team, control);
+  WorkMemory memory(problem.memory);
+  const Points x(problem.x, frame, memory, team, control);
+  const Points y(problem.y, frame, memory, team, control);
   const Index columns = y.size();
   // A square of rows whose elements stay in the first-level cache.
   constexpr Index kSquare = 8;

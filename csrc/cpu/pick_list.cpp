@@ -7,31 +7,30 @@
 
 namespace farpoint::cpu {
 
-FloatTiles::FloatTiles(const ScreenKernels& kernels, Index columns)
+FloatTiles::FloatTiles(WorkMemory& memory, const ScreenKernels& kernels, Index columns)
     : tile_picks_(kernels.tile_picks),
       columns_(columns),
       tile_floats_(columns * kernels.tile_picks),
-      tiles_per_slab_(
-          std::max<Index>(1, tuning::kPickSlabBytes / (tile_floats_ * static_cast<Index>(sizeof(float))))) {}
+      rows_(memory, "packed picks", tile_floats_,
+            tuning::kPickSlabBytes / (tile_floats_ * static_cast<Index>(sizeof(float)))),
+      bias_(memory, "packed picks", tile_picks_,
+            tuning::kPickSlabBytes / (tile_floats_ * static_cast<Index>(sizeof(float)))) {}
 
 void FloatTiles::append(const float* row, float bias) {
   const Index tile = size_ / tile_picks_;
   const Index place = size_ % tile_picks_;
   if (place == 0) {
-    if (tile % tiles_per_slab_ == 0) {
-      slabs_.push_back(
-          std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(tiles_per_slab_ * tile_floats_)));
-    }
+    rows_.grow_to(tile + 1);
+    bias_.grow_to(tile + 1);
     // The unused places of a tile are zero rows.
-    std::fill_n(slabs_.back().get() + tile % tiles_per_slab_ * tile_floats_, tile_floats_, 0.0F);
-    bias_.resize(bias_.size() + static_cast<std::size_t>(tile_picks_),
-                 std::numeric_limits<float>::infinity());
+    std::fill_n(rows_.entry(tile), tile_floats_, 0.0F);
+    std::fill_n(bias_.entry(tile), tile_picks_, std::numeric_limits<float>::infinity());
   }
-  float* out = slabs_.back().get() + tile % tiles_per_slab_ * tile_floats_ + place;
+  float* out = rows_.entry(tile) + place;
   for (Index j = 0; j < columns_; ++j) {
     out[j * tile_picks_] = row[j];
   }
-  bias_[static_cast<std::size_t>(size_)] = bias;
+  bias_.entry(tile)[place] = bias;
   ++size_;
 }
 

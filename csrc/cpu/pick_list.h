@@ -1,16 +1,19 @@
 // Everything that points are compared with, in order: rows kept away from, anchors, picks.
 #pragma once
 
-#include <memory>
-#include <span>
 #include <vector>
 
 #include "cpu/points.h"
+#include "cpu/work_memory.h"
 
 namespace farpoint::cpu {
 
 class PickList {
  public:
+  // Bytes of an entry.
+  static Index entry_bytes() { return static_cast<Index>(sizeof(Entry)); }
+
+  void reserve(Index picks) { entries_.reserve(static_cast<std::size_t>(picks)); }
   Index size() const { return static_cast<Index>(entries_.size()); }
   // `source`: the row's number in the matrix of points, or -1 for an anchor.
   void append(const std::byte* row, double self_dot, Index source) {
@@ -35,27 +38,23 @@ class PickList {
 // Rows of float32, packed in tiles for ScreenKernels::screen_tile and product_tile.
 class FloatTiles {
  public:
-  FloatTiles(const ScreenKernels& kernels, Index columns);
+  FloatTiles(WorkMemory& memory, const ScreenKernels& kernels, Index columns);
 
   Index size() const { return size_; }
   Index tiles() const { return (size_ + tile_picks_ - 1) / tile_picks_; }
   void append(const float* row, float bias);
 
-  const float* tile(Index t) const {
-    return slabs_[static_cast<std::size_t>(t / tiles_per_slab_)].get() + t % tiles_per_slab_ * tile_floats_;
-  }
+  const float* tile(Index t) const { return rows_.entry(t); }
   // Unused places of the last tile have bias +infinity: they never survive.
-  const float* bias(Index t) const { return bias_.data() + t * tile_picks_; }
+  const float* bias(Index t) const { return bias_.entry(t); }
 
  private:
   int tile_picks_;
   Index columns_;
   Index tile_floats_;
-  Index tiles_per_slab_;
   Index size_ = 0;
-  std::vector<float> bias_;
-  // Slabs and not one growing array: growing would copy everything and peak at three times the size.
-  std::vector<std::unique_ptr<float[]>> slabs_;
+  Slabs<float> rows_;
+  Slabs<float> bias_;
 };
 
 // Packs a row of the frame into the tiles; `packed` is working memory.

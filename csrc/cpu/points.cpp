@@ -96,10 +96,11 @@ double Frame::pack_row(const std::byte* row, double row_self_dot, float* out) co
       row, dimension_, row_multiplier(row_self_dot), centre_.data(), packing_scale_, out);
 }
 
-Points::Points(const MatrixView& matrix, const Frame& frame, ThreadTeam& team, Control& control)
+Points::Points(const MatrixView& matrix, const Frame& frame, WorkMemory& memory, ThreadTeam& team,
+               Control& control)
     : matrix_(matrix), frame_(&frame) {
   if (frame.metric() == Metric::cosine) {
-    self_dots_.resize(static_cast<std::size_t>(matrix.rows));
+    self_dots_ = WorkArray<double>(memory, matrix.rows, "the norm of each row", Counted::in_plan);
     team.for_each(matrix.rows, tuning::kRowsPerTask, control, [&](int, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         self_dots_[static_cast<std::size_t>(i)] = frame.self_dot(matrix.row(i));

@@ -12,6 +12,7 @@
 #include "cpu/kernels.h"
 #include "cpu/simd_level.h"
 #include "cpu/thread_team.h"
+#include "cpu/work_memory.h"
 
 namespace farpoint::cpu {
 
@@ -70,7 +71,9 @@ class Frame {
 // A matrix within a frame.
 class Points {
  public:
-  Points(const MatrixView& matrix, const Frame& frame, ThreadTeam& team, Control& control);
+  // The products of rows with themselves are in the plan of `memory` already.
+  Points(const MatrixView& matrix, const Frame& frame, WorkMemory& memory, ThreadTeam& team,
+         Control& control);
 
   const Frame& frame() const { return *frame_; }
   Index size() const { return matrix_.rows; }
@@ -83,7 +86,7 @@ class Points {
  private:
   MatrixView matrix_;
   const Frame* frame_;
-  std::vector<double> self_dots_;
+  WorkArray<double> self_dots_;
 };
 
 }  // namespace farpoint::cpu

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/tuning.h"
+#include "cpu/memory_plan.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -90,8 +91,14 @@ double share_in_vain(const SelectState& state, double level) {
 
 void add_codes(SelectState& state) {
   const Frame& frame = state.points.frame();
-  state.codes = std::make_unique<CodedRows>(code_all_rows(state.points, state.team, state.control));
-  state.anchor_codes = std::make_unique<CodedRows>(frame.code(), frame.dimension(), frame.code_bound(0.0));
+  // Codes of a temporary file are nearly as good as those in memory, as long as the system keeps them there:
+  // cells and heads, which cannot spill, come first.
+  state.memory.leave_free(memory_for_cells(state) + memory_for_head(state));
+  state.codes =
+      std::make_unique<CodedRows>(code_all_rows(state.points, state.memory, state.team, state.control));
+  state.memory.leave_free(0);
+  state.anchor_codes =
+      std::make_unique<CodedRows>(state.memory, frame.code(), frame.dimension(), frame.code_bound(0.0));
   code_anchors(state);
   state.float_tiles.reset();
 }
@@ -121,8 +128,17 @@ void code_anchors(SelectState& state) {
   state.control.throw_if_stopped();
 }
 
+void make_cells(SelectState& state, Index count) {
+  const Index bytes = memory_for_cells(state);
+  if (state.memory.fits(bytes)) {
+    state.cells = std::make_unique<Cells>(*state.codes, state.points.size(), count, Room(state.memory, bytes),
+                                          state.memory, state.team, state.control);
+    state.control.throw_if_stopped();
+  }
+}
+
 void add_head_of(SelectState& state, const Basis& basis, Index columns) {
-  state.head = std::make_unique<Head>(state.points, basis, columns);
+  state.head = std::make_unique<Head>(state.points, basis, columns, state.memory);
   if (!state.head->rows().bound().usable()) {
     state.head.reset();  // a basis that is far from orthonormal proves nothing
     return;
@@ -143,14 +159,14 @@ void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
   if (in_vain > tuning::kMaxRefinedShare * screened) {
     state.cells.reset();
     state.head.reset();
-    state.whole_picks = {};
+    state.whole_picks.reset();
     state.code_tiles.reset();
     state.codes.reset();
     state.anchor_codes.reset();
     trial_at_ = 2 * state.picks.size();
   } else if (state.head && confirmed > tuning::kMaxConfirmedShare * screened) {
     state.head.reset();
-    state.whole_picks = {};
+    state.whole_picks.reset();
     heads_wanted_ = false;
   }
 }
@@ -186,8 +202,7 @@ void ScreenPlan::add_cells(SelectState& state) const {
   if (state.cells || picks < schedule_.picks_before_cells || cells == 0 || left < cells) {
     return;
   }
-  state.cells = std::make_unique<Cells>(*state.codes, state.points.size(), cells, state.team, state.control);
-  state.control.throw_if_stopped();
+  make_cells(state, cells);
 }
 
 void ScreenPlan::add_head(SelectState& state) {
@@ -197,16 +212,16 @@ void ScreenPlan::add_head(SelectState& state) {
                       static_cast<double>(left) * static_cast<double>(state.points.frame().dimension());
   if (state.head || !heads_wanted_ ||
       picks < std::max(schedule_.picks_before_heads, tuning::kHeadsAgain * head_at_) || left < picks / 4 ||
-      (basis_.rows == 0 && !basis_pays(state.points, work))) {
+      (basis_.rows == 0 && !basis_pays(state.points, work)) || !state.memory.fits(memory_for_head(state))) {
     return;
   }
   head_at_ = picks;
   if (basis_.rows == 0) {
-    basis_ = find_basis(state.points, max_head_columns(state.points.frame().dimension()), state.team,
-                        state.control);
+    basis_ = find_basis(state.points, max_head_columns(state.points.frame().dimension()), state.memory,
+                        state.team, state.control);
   }
   const Index columns = best_head_columns(state.points, basis_, state.picks, state.listed, state.values,
-                                          schedule_.head_worth, state.team, state.control);
+                                          schedule_.head_worth, state.memory, state.team, state.control);
   if (columns == 0) {
     return;
   }

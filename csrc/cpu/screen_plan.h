@@ -20,6 +20,8 @@ namespace farpoint::cpu {
 void add_codes(SelectState& state);
 // Codes those entries of the pick list that are not rows of the matrix and were added since.
 void code_anchors(SelectState& state);
+// Makes so many cells, if there is memory for them.
+void make_cells(SelectState& state, Index count);
 // Makes a head of that many columns, unless its bound would let every pair through; it codes rows and picks
 // when they are needed.
 void add_head_of(SelectState& state, const Basis& basis, Index columns);

@@ -22,8 +22,8 @@ class FloatScreen {
   // Brings the tiles up to the pick list.
   explicit FloatScreen(SelectState& state) : state_(&state) {
     if (!state.float_tiles) {
-      state.float_tiles =
-          std::make_unique<FloatTiles>(state.points.frame().screen(), state.points.frame().dimension());
+      state.float_tiles = std::make_unique<FloatTiles>(state.memory, state.points.frame().screen(),
+                                                       state.points.frame().dimension());
     }
     std::vector<float> packed;
     for (Index p = state.float_tiles->size(); p < state.picks.size(); ++p) {
@@ -86,8 +86,11 @@ class CodeScreen {
       : state_(&state), rows_(state.codes.get()), heads_(state.head != nullptr) {
     if (heads_) {
       state.head->append_picks(state.picks, state.team, state.control);
-      for (Index p = state.whole_picks.size(); p < state.picks.size(); ++p) {
-        state.whole_picks.append(pick_code(state.pick_numbers(p), state.codes->bound()));
+      if (!state.whole_picks) {
+        state.whole_picks = std::make_unique<PickCodes>(state.memory);
+      }
+      for (Index p = state.whole_picks->size(); p < state.picks.size(); ++p) {
+        state.whole_picks->append(pick_code(state.pick_numbers(p), state.codes->bound()));
       }
       rows_ = &state.head->rows();
       tiles_ = &state.head->tiles();
@@ -96,7 +99,7 @@ class CodeScreen {
       return;
     }
     if (!state.code_tiles) {
-      state.code_tiles = std::make_unique<CodeTiles>(state.codes->padded());
+      state.code_tiles = std::make_unique<CodeTiles>(state.memory, state.codes->padded());
     }
     for (Index p = state.code_tiles->size(); p < state.picks.size(); ++p) {
       state.code_tiles->append(state.pick_codes(p), pick_code(state.pick_numbers(p), state.codes->bound()));
@@ -119,7 +122,7 @@ class CodeScreen {
                                         picks_->tile(tile), columns_, survivors);
   }
   bool confirm(const Block& block, Index slot, Index pick) const {
-    return !heads_ || block.survives_again(slot, state_->pick_codes(pick), state_->whole_picks.pick(pick));
+    return !heads_ || block.survives_again(slot, state_->pick_codes(pick), state_->whole_picks->pick(pick));
   }
   void prefetch(const Block& block, Index slot, Index pick) const {
     if (heads_) {

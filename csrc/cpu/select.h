@@ -14,11 +14,14 @@
 
 #include "core/control.h"
 #include "core/select.h"
+#include "core/tuning.h"
 #include "cpu/cells.h"
 #include "cpu/codes.h"
 #include "cpu/head.h"
 #include "cpu/pick_list.h"
 #include "cpu/points.h"
+#include "cpu/row_list.h"
+#include "cpu/work_memory.h"
 
 namespace farpoint::cpu {
 
@@ -33,10 +36,20 @@ struct SelectProblem {
   int threads = 1;
   SimdLevel level = SimdLevel::baseline;
   bool eager = false;  // for tests: tuning::kEagerSchedule
+  MemoryOptions memory;
 };
 
-// Throws Interrupted when `control` says so. The problem has been validated.
+// Throws Interrupted when `control` says so, LimitTooSmall where the limit on memory is. The problem has been
+// validated.
 SelectResult select(const SelectProblem& problem, Control& control);
+
+// Entries that its pick list may have.
+inline Index list_length(const SelectProblem& problem) {
+  return problem.request.count + problem.anchors.rows + static_cast<Index>(problem.selected.size());
+}
+
+// Candidates that a level may have, with codes or without, so that the pick loop stays in the caches.
+Index candidate_capacity(const tuning::Schedule& schedule, bool coded, Index dimension, int threads);
 
 // A row that was picked or is in `selected`: below every distance, so that no threshold admits it.
 inline constexpr double kTaken = -1.0;
@@ -58,7 +71,9 @@ struct ScreenCounts {
 };
 
 struct SelectState {
-  SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign);
+  // For a pick list of at most so many entries. What is made here is in the plan of `the_memory` already.
+  SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, WorkMemory& the_memory,
+              Index most_picks, bool assign);
 
   bool taken(Index i) const { return values[static_cast<std::size_t>(i)] == kTaken; }
   // Canonical value between row i and entry `pick` of the list.
@@ -90,6 +105,11 @@ struct SelectState {
   }
   // Row i becomes an entry of the pick list that nothing may come near.
   void keep_away_from(Index i);
+  // Gives back the lists, for what comes after the last level.
+  void forget_lists() {
+    listed = RowList(memory, 0);
+    ordered = RowList(memory, 0);
+  }
   // Row i becomes pick number `position` of the result, at distance `value` from what came before.
   void take(Index i, Index position, double value);
 
@@ -106,13 +126,16 @@ struct SelectState {
   const Points& points;
   ThreadTeam& team;
   Control& control;
+  WorkMemory& memory;
+  const Index most_picks;
   PickList picks;       // kept away from, then the picks
   Index kept_away = 0;  // how many of `picks` are not picks of this call
   Index free_rows;
-  std::vector<double> values;   // of each row: an upper bound; exact against its first `progress` picks
-  std::vector<Index> progress;  // entries of `picks` that the row has seen
-  std::vector<Index> labels;    // empty unless asked for: entry of `picks` that gave `values`
-  std::vector<Index> listed;    // rows of the level, then the candidates among them
+  WorkArray<double> values;   // of each row: an upper bound; exact against its first `progress` picks
+  WorkArray<Index> progress;  // entries of `picks` that the row has seen
+  WorkArray<Index> labels;    // empty unless asked for: entry of `picks` that gave `values`
+  RowList listed;             // rows of the level, then the candidates among them
+  RowList ordered;            // the same, on the way to another order
 
   // What the screens work with; ScreenPlan decides which are there.
   std::unique_ptr<CodedRows> codes;         // of all rows; absent: the float32 screen is used
@@ -121,7 +144,7 @@ struct SelectState {
   std::unique_ptr<Head> head;               // the first columns of rotated rows
   Index prefix = 0;                         // so many columns of the head are used
   std::unique_ptr<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
-  PickCodes whole_picks;                    // the picks' numbers in these coordinates, if there are heads
+  std::unique_ptr<PickCodes> whole_picks;   // the picks' numbers in these coordinates, if there are heads
   std::unique_ptr<FloatTiles> float_tiles;  // of the picks, for the float32 screen
 
   // By the screen, and by looking into cells.

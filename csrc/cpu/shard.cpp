@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/tuning.h"
+#include "cpu/memory_plan.h"
 
 namespace farpoint::cpu {
 namespace {
@@ -19,14 +20,15 @@ double work_of(const MatrixView& points, Index partners) {
 
 // Whether codes tell candidates apart at their present values, tried on pairs of them.
 bool codes_suit(const Points& points, std::span<const double> values, const std::vector<Index>& listed,
-                const tuning::Schedule& schedule, ThreadTeam& team, Control& control) {
+                const tuning::Schedule& schedule, ThreadTeam& team, WorkMemory& memory, Control& control) {
   const Frame& frame = points.frame();
   if (frame.dimension() < schedule.min_code_columns || !frame.code_bound(0.0).usable() || listed.empty()) {
     return false;
   }
-  SelectState trial(points, team, control, false);
+  SelectState trial(points, team, control, memory, tuning::kTrialPicks, false);
   std::ranges::copy(values, trial.values.begin());
-  trial.listed = listed;
+  trial.listed.resize(listed.size());
+  std::ranges::copy(listed, trial.listed.begin());
   const auto count = static_cast<Index>(listed.size());
   const Index picks = std::min(tuning::kTrialPicks, count);
   for (Index s = 0; s < picks; ++s) {
@@ -34,6 +36,11 @@ bool codes_suit(const Points& points, std::span<const double> values, const std:
     trial.picks.append(points.row(row), points.self_dot(row), row);
   }
   return share_in_vain(trial, kInfinity) < schedule.max_in_vain_at_trial;
+}
+
+WorkMemory& planned(WorkMemory& memory, const SelectProblem& problem, const Frame& frame, int threads) {
+  memory.plan(least_for_levels(problem, frame, threads));
+  return memory;
 }
 
 }  // namespace
@@ -53,10 +60,11 @@ Shard::Shard(const SelectProblem& problem, Control& control)
     : outer_(&control),
       control_([this](const Control::Progress&) { return outer_ == nullptr || !outer_->poll(); },
                Control::Clock::duration::zero()),
+      memory_(problem.memory),
       team_(useful_threads(work_of(problem.points, problem.request.count), problem.threads)),
       frame_(problem.points, problem.metric, problem.scale, problem.largest, problem.level),
-      points_(problem.points, frame_, team_, control_),
-      stages_(problem, points_, team_, control_),
+      points_(problem.points, frame_, planned(memory_, problem, frame_, team_.size()), team_, control_),
+      stages_(problem, points_, team_, control_, memory_),
       state_(stages_.state()) {
   outer_ = nullptr;
   control_.throw_if_stopped();
@@ -67,9 +75,9 @@ void Shard::see(const MatrixView& rows, std::span<const Index> own, std::span<co
   const Call call(*this, control);
   const std::size_t row_bytes = at(columns()) * element_size(rows.type);
   const auto others = static_cast<std::size_t>(std::ranges::count_if(own, [](Index i) { return i < 0; }));
-  auto elements = std::make_unique_for_overwrite<std::byte[]>(others * row_bytes);
-  std::byte* next = elements.get();
-  others_.push_back(std::move(elements));
+  others_.emplace_back(memory_, static_cast<Index>(others * row_bytes), "picks of other shards",
+                       Counted::now);
+  std::byte* next = others_.back().data();
   for (Index entry = 0; entry < rows.rows; ++entry) {
     const Index i = own[at(entry)];
     if (i < 0) {
@@ -103,7 +111,7 @@ Shard::Level Shard::level(double value, Index capacity, Control& control) {
   stages_.certify(level.threshold);
   stages_.catch_up(level.threshold, capacity);
   control_.throw_if_stopped();
-  level.rows = state_.listed;
+  level.rows.assign(state_.listed.begin(), state_.listed.end());
   level.values.reserve(level.rows.size());
   for (const Index row : level.rows) {
     level.values.push_back(state_.values[at(row)]);
@@ -127,15 +135,19 @@ SelectResult Shard::assign(Control& control) {
 PickedCandidates pick_among(const CandidateProblem& problem, Control& control) {
   ThreadTeam team(useful_threads(work_of(problem.points, problem.count), problem.threads));
   const Frame frame(problem.points, problem.metric, problem.scale, problem.largest, problem.level);
-  const Points points(problem.points, frame, team, control);
-  SelectState state(points, team, control, false);
+  WorkMemory memory;
+  const Points points(problem.points, frame, memory, team, control);
+  SelectState state(points, team, control, memory, problem.count, false);
   std::ranges::copy(problem.values, state.values.begin());
+  std::vector<Index> listed;
   for (Index i = 0; i < points.size(); ++i) {
     if (problem.threshold.admits(problem.values[at(i)], i)) {
-      state.listed.push_back(i);
+      listed.push_back(i);
     }
   }
-  if (codes_suit(points, problem.values, state.listed, tuning::schedule(problem.eager), team, control)) {
+  state.listed.resize(listed.size());
+  std::ranges::copy(listed, state.listed.begin());
+  if (codes_suit(points, problem.values, listed, tuning::schedule(problem.eager), team, memory, control)) {
     add_codes(state);
   }
   SelectResult result;

@@ -7,7 +7,6 @@
 // copied.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -19,8 +18,8 @@ namespace farpoint::cpu {
 
 class Shard {
  public:
-  // request.count of the problem says how many entries are expected; the rest of the request but `assign`,
-  // and what the problem keeps away from, is not looked at.
+  // Throws LimitTooSmall where the limit on memory is. request.count of the problem says how many entries are
+  // expected; the rest of the request but `assign`, and what the problem keeps away from, is not looked at.
   Shard(const SelectProblem& problem, Control& control);
 
   Index rows() const { return points_.size(); }
@@ -58,12 +57,13 @@ class Shard {
 
   Control* outer_ = nullptr;
   Control control_;
+  WorkMemory memory_;
   ThreadTeam team_;
   Frame frame_;
   Points points_;
   CpuStages stages_;
   SelectState& state_;
-  std::vector<std::unique_ptr<std::byte[]>> others_;  // elements of entries that are not rows of this shard
+  std::vector<WorkArray<std::byte>> others_;  // elements of entries that are not rows of this shard
   bool seeded_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/hash.h"
 
@@ -12,21 +13,33 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
-// Candidates that a level may have, so that the pick loop stays in the caches.
-Index candidate_capacity(Index row_bytes, Index bytes_per_thread, int threads, Index most) {
-  return std::clamp(bytes_per_thread / row_bytes * threads, tuning::kMinCandidates, most);
-}
-
 }  // namespace
 
-SelectState::SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control, bool assign)
+Index candidate_capacity(const tuning::Schedule& schedule, bool coded, Index dimension, int threads) {
+  const Index row_bytes = coded ? dimension : dimension * static_cast<Index>(sizeof(float));
+  const Index thread_bytes =
+      coded ? schedule.candidate_code_bytes_per_thread : schedule.candidate_bytes_per_thread;
+  return std::clamp(thread_bytes / row_bytes * threads, tuning::kMinCandidates, schedule.max_candidates);
+}
+
+SelectState::SelectState(const Points& the_points, ThreadTeam& the_team, Control& the_control,
+                         WorkMemory& the_memory, Index the_most_picks, bool assign)
     : points(the_points),
       team(the_team),
       control(the_control),
+      memory(the_memory),
+      most_picks(the_most_picks),
       free_rows(the_points.size()),
-      values(at(the_points.size()), kInfinity),
-      progress(at(the_points.size()), 0),
-      labels(assign ? at(the_points.size()) : 0, 0) {}
+      values(memory, the_points.size(), "the distance of each row", Counted::in_plan),
+      progress(memory, the_points.size(), "what each row has seen", Counted::in_plan),
+      labels(memory, assign ? the_points.size() : 0, "the nearest pick of each row", Counted::in_plan),
+      listed(memory, the_points.size()),
+      ordered(memory, the_points.size()) {
+  picks.reserve(most_picks);
+  std::ranges::fill(values, kInfinity);
+  std::ranges::fill(progress, Index{0});
+  std::ranges::fill(labels, Index{0});
+}
 
 void SelectState::keep_away_from(Index i) {
   picks.append(points.row(i), points.self_dot(i), i);
@@ -42,8 +55,9 @@ void SelectState::take(Index i, Index position, double value) {
   }
 }
 
-CpuStages::CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control)
-    : state_(points, team, control, problem.request.assign),
+CpuStages::CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control,
+                     WorkMemory& memory)
+    : state_(points, team, control, memory, list_length(problem), problem.request.assign),
       plan_(problem.request.count, tuning::schedule(problem.eager)),
       schedule_(tuning::schedule(problem.eager)) {
   for (const Index i : problem.selected) {
@@ -110,21 +124,34 @@ double CpuStages::value_at_rank(Index rank) {
 }
 
 Index CpuStages::gather(const Threshold& threshold) {
-  std::vector<std::vector<Index>> found(at(state_.team.size()));
-  state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
-                       [&](int thread, Index begin, Index end) {
-                         for (Index i = begin; i < end; ++i) {
-                           const double value = state_.values[at(i)];
-                           if (value != kTaken && threshold.admits(value, i)) {
-                             found[at(thread)].push_back(i);
-                           }
-                         }
-                       });
-  state_.listed.clear();
-  for (const auto& rows : found) {
-    state_.listed.insert(state_.listed.end(), rows.begin(), rows.end());
-  }
-  return static_cast<Index>(state_.listed.size());
+  constexpr Index kRowsOfTask = 16 * tuning::kRowsPerTask;
+  const Index rows = state_.points.size();
+  const auto admitted = [&](Index i) {
+    const double value = state_.values[at(i)];
+    return value != kTaken && threshold.admits(value, i);
+  };
+  // Counted first, so that every task knows where to write.
+  std::vector<Index> ends(at(rows / kRowsOfTask + 2), 0);
+  state_.team.for_each(rows, kRowsOfTask, state_.control, [&](int, Index begin, Index end) {
+    Index count = 0;
+    for (Index i = begin; i < end; ++i) {
+      count += admitted(i) ? 1 : 0;
+    }
+    ends[at(begin / kRowsOfTask + 1)] = count;
+  });
+  state_.control.throw_if_stopped();
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  state_.listed.resize(at(ends.back()));
+  state_.team.for_each(rows, kRowsOfTask, state_.control, [&](int, Index begin, Index end) {
+    auto place = at(ends[at(begin / kRowsOfTask)]);
+    for (Index i = begin; i < end; ++i) {
+      if (admitted(i)) {
+        state_.listed[place++] = i;
+      }
+    }
+  });
+  state_.control.throw_if_stopped();
+  return ends.back();
 }
 
 void CpuStages::certify(const Threshold& threshold) {
@@ -166,6 +193,7 @@ void CpuStages::assign(SelectResult& result) {
   Threshold everything = Threshold::everything();
   gather(everything);
   cpu::catch_up(state_, everything, state_.points.size());
+  state_.forget_lists();
   result.labels.resize(at(state_.points.size()));
   result.label_values.resize(result.labels.size());
   for (std::size_t i = 0; i < result.labels.size(); ++i) {
@@ -175,13 +203,9 @@ void CpuStages::assign(SelectResult& result) {
 }
 
 Index CpuStages::capacity() const {
-  const Index dimension = state_.points.frame().dimension();
-  const Index rows = state_.codes ? candidate_capacity(dimension, schedule_.candidate_code_bytes_per_thread,
-                                                       state_.team.size(), schedule_.max_candidates)
-                                  : candidate_capacity(dimension * static_cast<Index>(sizeof(float)),
-                                                       schedule_.candidate_bytes_per_thread,
-                                                       state_.team.size(), schedule_.max_candidates);
-  return std::min(rows, std::max<Index>(state_.points.size(), 1));
+  const Index most = candidate_capacity(schedule_, state_.codes != nullptr, state_.points.frame().dimension(),
+                                        state_.team.size());
+  return std::min(most, std::max<Index>(state_.points.size(), 1));
 }
 
 Index CpuStages::free_rows() const {
@@ -197,6 +221,8 @@ SelectStatistics& CpuStages::statistics() {
   s.pairs_confirmed = all.confirmed;
   s.pairs_refined = all.refined;
   s.pairs_improved = all.improved;
+  s.bytes_work = state_.memory.most_held();
+  s.bytes_spilled = state_.memory.most_spilled();
   return s;
 }
 

@@ -13,7 +13,8 @@ namespace farpoint::cpu {
 
 class CpuStages final : public Stages {
  public:
-  CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control);
+  CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control,
+            WorkMemory& memory);
   void accept(std::span<const Index> rows) override;
   void seed() override;
   double value_at_rank(Index rank) override;

@@ -7,6 +7,7 @@
 
 #include "core/tuning.h"
 #include "cpu/distances.h"
+#include "cpu/memory_plan.h"
 #include "cpu/screens.h"
 
 namespace farpoint::cpu {
@@ -23,13 +24,27 @@ inline bool worth_coding(const DistanceProblem& problem, const Frame& frame) {
          frame.code_bound(0.0).usable();
 }
 
+// Plans the call's memory; whether it works by codes, as far as that is known before.
+inline bool plan_codes(const DistanceProblem& problem, const Frame& frame, Index results, int threads,
+                       WorkMemory& memory) {
+  if (worth_coding(problem, frame)) {
+    const Index bytes = least_for_codes(problem, frame, threads, results);
+    if (memory.fits(bytes)) {
+      memory.plan(bytes);
+      return true;
+    }
+  }
+  memory.plan(least_for_chunks(problem, frame, threads, results));
+  return false;
+}
+
 // A screen over rows [begin, end) of a matrix, packed as they are: less memory than packing all of them.
 class FloatChunk {
  public:
   using Block = FloatBlock;
 
-  FloatChunk(const Points& y, Index begin, Index end)
-      : frame_(&y.frame()), tiles_(y.frame().screen(), y.frame().dimension()) {
+  FloatChunk(const Points& y, Index begin, Index end, WorkMemory& memory)
+      : frame_(&y.frame()), tiles_(memory, y.frame().screen(), y.frame().dimension()) {
     std::vector<float> packed;
     for (Index j = begin; j < end; ++j) {
       append_packed(tiles_, *frame_, y.row(j), y.self_dot(j), packed);

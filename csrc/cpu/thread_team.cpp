@@ -64,6 +64,7 @@ ThreadTeam::ThreadTeam(int threads) {
       workers_.emplace_back([this, i] { work(i); });
     }
   } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
+  } catch (const std::bad_alloc&) {     // NOLINT(bugprone-empty-catch)
     // No more threads to be had: a smaller team gives the same result.
   }
 }

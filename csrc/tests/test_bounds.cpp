@@ -84,21 +84,22 @@ Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Kin
   ThreadTeam team(1);
   const double scale = sizeof(T) == 8 || metric == Metric::cosine ? 1.0 : scale_for(points.largest());
   const Frame frame(points.view(plain::type_of<T>()), metric, scale, points.largest(), level);
-  const Points rows(points.view(plain::type_of<T>()), frame, team, control);
-  SelectState state(rows, team, control, false);
+  WorkMemory memory;
+  const Points rows(points.view(plain::type_of<T>()), frame, memory, team, control);
+  SelectState state(rows, team, control, memory, rows.size(), false);
   for (Index j = 0; j < rows.size(); ++j) {
     state.picks.append(rows.row(j), rows.self_dot(j), j);
   }
   if (kind == Kind::floats) {
     return attack_with<T>(FloatScreen(state), state, skipped);
   }
-  state.codes = std::make_unique<CodedRows>(code_all_rows(rows, team, control));
+  state.codes = std::make_unique<CodedRows>(code_all_rows(rows, memory, team, control));
   if (kind == Kind::codes) {
     return attack_with<T>(CodeScreen(state), state, skipped);
   }
   // Every prefix, and the whole head: 130 columns have heads of 32, 64 and 96 (65 and padding).
   const Index columns = std::max<Index>(1, points.columns / 2);
-  add_head_of(state, find_basis(rows, columns, team, control), columns);
+  add_head_of(state, find_basis(rows, columns, memory, team, control), columns);
   Index wrong = 0;
   for (state.prefix = kCodeColumns; state.prefix <= state.head->padded(); state.prefix += kCodeColumns) {
     wrong += attack_with<T>(CodeScreen(state), state, skipped);

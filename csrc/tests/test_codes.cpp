@@ -78,7 +78,8 @@ void check_level(const CodeKernels& kernels, Fill fill, Index d) {
   std::vector<std::uint8_t> group(static_cast<std::size_t>(kernels.lanes * padded));
   kernels.interleave(rows.data(), padded, group.data());
 
-  CodeTiles tiles(padded);
+  WorkMemory memory;
+  CodeTiles tiles(memory, padded);
   std::vector<Coded> picks;
   std::vector<std::int8_t> list;
   const auto bound = farpoint::ScreenBound::of_codes(farpoint::Metric::squared_euclidean, d, 1.0, 0.0);
@@ -197,8 +198,9 @@ TEST_CASE("numbers of prefixes are kept rounded up, by little") {
   constexpr Index kRows = 50;
   constexpr std::size_t kShorter = 5;
   for (const float size : {1.0F, 0.0F, 1e-38F, 1e-44F, 1e18F}) {
-    RowNumbers numbers(kShorter + 1);
-    numbers.resize(kRows);
+    WorkMemory memory;
+    RowNumbers numbers(memory, kShorter + 1);
+    numbers.grow_to(kRows);
     for (Index row = 0; row < kRows; ++row) {
       numbers.whole(row).scale = 0.25F;
       numbers.whole(row).offset = 77;

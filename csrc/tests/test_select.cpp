@@ -135,6 +135,56 @@ TEST_CASE("nearest rows, closest pair and all pairs") {
   }
 }
 
+TEST_CASE("rows of several pieces are those of one") {
+  const plain::Matrix<float> m = [] {
+    std::mt19937_64 random(7);
+    plain::Matrix<float> made(700, 5);
+    for (float& x : made.elements) {
+      x = static_cast<float>(random() % 50);
+    }
+    return made;
+  }();
+  // Copies of rows begin to end, every second one with rows further apart.
+  std::vector<plain::Matrix<float>> copies;
+  std::vector<farpoint::MatrixPart> parts;
+  const std::vector<Index> begins = {0, 1, 2, 300, 301, 699};
+  for (std::size_t p = 0; p < begins.size(); ++p) {
+    const Index begin = begins[p];
+    const Index end = p + 1 < begins.size() ? begins[p + 1] : m.rows;
+    plain::Matrix<float>& copy = copies.emplace_back(end - begin, p % 2 == 0 ? m.columns : m.columns + 3);
+    for (Index i = begin; i < end; ++i) {
+      std::copy_n(m.row(i), m.columns, copy.row(i - begin));
+    }
+    const auto view = copy.view(farpoint::ElementType::float32);
+    parts.push_back({view.data, begin, view.row_stride});
+  }
+  farpoint::MatrixView view;
+  view.rows = m.rows;
+  view.columns = m.columns;
+  view.parts = parts;
+  for (Index i = 0; i < m.rows; ++i) {
+    CHECK(std::memcmp(view.row(i), m.row(i), sizeof(float) * 5) == 0);
+  }
+  for (const auto& [begin, end] :
+       {std::pair<Index, Index>{0, 700}, {1, 2}, {2, 301}, {299, 299}, {300, 700}}) {
+    Index next = begin;
+    view.for_each_run(begin, end, [&](Index first, Index last, std::ptrdiff_t row_stride) {
+      CHECK(first == next);
+      for (Index i = first; i < last; ++i) {
+        CHECK(view.row(first) + (i - first) * row_stride == view.row(i));
+      }
+      next = last;
+    });
+    CHECK(next == end);
+  }
+  SelectProblem problem;
+  problem.points = view;
+  problem.largest = m.largest();
+  problem.request = {200, 3, 0.0, false};
+  Control control;
+  CHECK(farpoint::cpu::select(problem, control).indices == plain::select(m, 200, 3).indices);
+}
+
 TEST_CASE("a scan finds the first bad row, the first zero row and the sizes") {
   plain::Matrix<float> m(5000, 5);
   for (std::size_t i = 0; i < m.elements.size(); ++i) {

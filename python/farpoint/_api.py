@@ -50,9 +50,10 @@ def select(
     backend: str = "auto",
     device: int | None = None,
     threads: int | None = None,
+    memory_limit: int | str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
     progress: Progress = False,
     seed: int | np.random.Generator | None = None,
-    spill_folder: str | os.PathLike[str] | None = None,
 ) -> Selection:
     """Select the most evenly spread rows: exact farthest-point selection.
 
@@ -98,12 +99,17 @@ def select(
         is, else 0.
     threads : int, optional
         Default: the processors that this process may use.
+    memory_limit : int or str, optional
+        Bytes that the call may take beyond X, as a number or such as "4GiB" or "800MB". What does not fit
+        goes to a temporary file, or is done without, more slowly and with the same result. Default: as much
+        as is useful. A limit too small even for that is an error that says the least that works. What counts
+        is in docs/memory.md.
+    spill_folder : path-like, optional
+        Folder for temporary files. Default: the system's. They are gone when the call ends, however it ends.
     progress : bool or callable
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional
         For ``start="random"``.
-    spill_folder : path-like, optional
-        Where temporary files go: see `open_matrix`. Default: the system's folder for them.
 
     Returns
     -------
@@ -116,6 +122,10 @@ def select(
         With the argument, what is wrong with it and what would be right.
     RuntimeError
         The backend that was named cannot be used here.
+    MemoryError
+        What the system did not give, and for what.
+    OSError
+        A temporary file could not be written: the disk is full.
     KeyboardInterrupt
         Ctrl-C ends a selection within a fraction of a second.
 
@@ -151,7 +161,14 @@ def select(
     distance = check.check_min_distance(min_distance)
     sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
     loaded = check.load(
-        sources, metric, backend, threads, device, convert_to_first=True, spill_folder=spill_folder
+        sources,
+        metric,
+        backend,
+        threads,
+        device,
+        convert_to_first=True,
+        memory_limit=memory_limit,
+        spill_folder=spill_folder,
     )
     n = len(loaded.matrices[0])
     rows = check.check_selected(selected, n)
@@ -179,7 +196,10 @@ def select(
             assign=bool(assign),
             listener=listener,
         )
-        raw = prepared.plan.run(lambda chosen: chosen.select(problem))
+        raw = prepared.run(
+            lambda chosen: chosen.select(problem),
+            f"{n:,} rows of {points.shape[1]:,} columns and k = {count:,}",
+        )
         if listener is not None:
             listener.complete(raw)
     label_values = raw.label_values
@@ -233,6 +253,8 @@ def nearest(
     backend: str = "auto",
     device: int | None = None,
     threads: int | None = None,
+    memory_limit: int | str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
 ) -> Nearest:
     """Find the nearest row of Y for each row of X, exactly.
 
@@ -241,7 +263,7 @@ def nearest(
     X : (n, d) array_like, or paths
     Y : (m, d) array_like, or paths
         As for `select`. Of different dtypes: both are converted to float64 if one is, else to float32.
-    metric, backend, device, threads
+    metric, backend, device, threads, memory_limit, spill_folder
         As for `select`.
 
     Returns
@@ -264,10 +286,21 @@ def nearest(
     >>> farpoint.nearest([[0.0], [4.0]], [[5.0], [1.0], [-1.0]])
     Nearest(distances=array([1., 1.]), indices=array([1, 0]))
     """
-    loaded = check.load([(X, "X"), (Y, "Y")], metric, backend, threads, device)
+    loaded = check.load(
+        [(X, "X"), (Y, "Y")],
+        metric,
+        backend,
+        threads,
+        device,
+        memory_limit=memory_limit,
+        spill_folder=spill_folder,
+    )
     prepared = check.prepare(loaded, len(loaded.matrices[1]))
     problem = PairProblem(prepared.matrices[0], prepared.matrices[1], prepared.frame)
-    values, indices = prepared.plan.run(lambda chosen: chosen.nearest(problem))
+    values, indices = prepared.run(
+        lambda chosen: chosen.nearest(problem),
+        f"{len(problem.x):,} rows of {problem.x.shape[1]:,} columns and {len(problem.y):,} rows of Y",
+    )
     return Nearest(prepared.metric.distances(values, prepared.unit), indices)
 
 
@@ -278,6 +311,8 @@ def h_min(
     backend: str = "auto",
     device: int | None = None,
     threads: int | None = None,
+    memory_limit: int | str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
 ) -> ClosestPair:
     """Find the minimum pairwise distance of a set: its closest pair, exactly.
 
@@ -285,7 +320,7 @@ def h_min(
     ----------
     X : (n, d) array_like, or paths
         At least two rows; as for `select`.
-    metric, backend, device, threads
+    metric, backend, device, threads, memory_limit, spill_folder
         As for `select`.
 
     Returns
@@ -307,13 +342,17 @@ def h_min(
     >>> farpoint.h_min([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
     ClosestPair(value=1.0, i=1, j=2)
     """
-    loaded = check.load([(X, "X")], metric, backend, threads, device)
+    loaded = check.load(
+        [(X, "X")], metric, backend, threads, device, memory_limit=memory_limit, spill_folder=spill_folder
+    )
     prepared = check.prepare(loaded, len(loaded.matrices[0]) // 2)
     points = prepared.matrices[0]
     if len(points) < 2:
         raise ValueError(f"{loaded.names[0]} has one row; a pairwise distance needs at least two")
     problem = PairProblem(points, points, prepared.frame)
-    value, i, j = prepared.plan.run(lambda chosen: chosen.closest_pair(problem))
+    value, i, j = prepared.run(
+        lambda chosen: chosen.closest_pair(problem), f"{len(points):,} rows of {points.shape[1]:,} columns"
+    )
     return ClosestPair(prepared.metric.distance(value, prepared.unit), i, j)
 
 
@@ -367,7 +406,7 @@ def pairwise_distances(
 
     def distances(rows: AnyMatrix) -> npt.NDArray[np.float64]:
         problem = PairProblem(rows, y, prepared.frame)
-        values = prepared.plan.run(lambda chosen: chosen.pairwise(problem))
+        values = prepared.run(lambda chosen: chosen.pairwise(problem))
         return prepared.metric.distances(values, prepared.unit)
 
     if target is None:
@@ -388,6 +427,8 @@ def covering_radius(
     backend: str = "auto",
     device: int | None = None,
     threads: int | None = None,
+    memory_limit: int | str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
 ) -> float:
     """Return the largest distance from any row of X to its nearest row of Y.
 
@@ -396,7 +437,7 @@ def covering_radius(
     X : (n, d) array_like, or paths
     Y : (m, d) array_like, or paths
         As for `nearest`.
-    metric, backend, device, threads
+    metric, backend, device, threads, memory_limit, spill_folder
         As for `select`.
 
     Returns
@@ -417,5 +458,14 @@ def covering_radius(
     >>> farpoint.covering_radius([[0.0], [1.0], [9.0]], [[0.0], [5.0]])
     4.0
     """
-    found = nearest(X, Y, metric=metric, backend=backend, device=device, threads=threads)
+    found = nearest(
+        X,
+        Y,
+        metric=metric,
+        backend=backend,
+        device=device,
+        threads=threads,
+        memory_limit=memory_limit,
+        spill_folder=spill_folder,
+    )
     return float(found.distances.max()) if len(found.distances) else math.nan

@@ -12,7 +12,7 @@ class Shard:
     """
     One shard of a selection that is spread over several engines.
     """
-    def __init__(self, points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, entries: typing.SupportsInt | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> None:
+    def __init__(self, points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, entries: typing.SupportsInt | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, memory_limit: typing.SupportsInt | typing.SupportsIndex | None, spill_folder: str) -> None:
         ...
     def assign(self) -> tuple:
         """
@@ -37,11 +37,11 @@ class Shard:
     @property
     def free_rows(self) -> int:
         ...
-def closest_pair(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+def closest_pair(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, memory_limit: typing.SupportsInt | typing.SupportsIndex | None, spill_folder: str) -> tuple:
     """
     (stored value, i, j): the closest two rows.
     """
-def nearest(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool) -> tuple:
+def nearest(x: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, memory_limit: typing.SupportsInt | typing.SupportsIndex | None, spill_folder: str) -> tuple:
     """
     (stored values, rows of y): nearest row of y for each row of x.
     """
@@ -57,7 +57,7 @@ def scan(points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype:
     """
     (first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest non-zero row maximum).
     """
-def select(points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, prior: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], prior_value: typing.SupportsFloat | typing.SupportsIndex, selected: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], anchors: numpy.ndarray | collections.abc.Sequence[numpy.ndarray] | None, minimum_value: typing.SupportsFloat | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, listener: collections.abc.Callable | None) -> dict:
+def select(points: numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, prior: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], prior_value: typing.SupportsFloat | typing.SupportsIndex, selected: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], anchors: numpy.ndarray | collections.abc.Sequence[numpy.ndarray] | None, minimum_value: typing.SupportsFloat | typing.SupportsIndex, assign: bool, threads: typing.SupportsInt | typing.SupportsIndex, simd: str, eager: bool, memory_limit: typing.SupportsInt | typing.SupportsIndex | None, spill_folder: str, listener: collections.abc.Callable | None) -> dict:
     """
     Farthest-point selection; stored values, not distances.
     """

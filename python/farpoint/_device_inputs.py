@@ -135,7 +135,9 @@ def multiplied(matrix: AnyMatrix, exponent: int | None) -> AnyMatrix:
 
 def _multiplied(library: Any, array: Any, exponent: int | None) -> Any:
     if exponent is None:
-        return library.ldexp(array, -library.frexp(library.abs(array).max(axis=1))[1][:, None])
+        # Not abs(array), which is a copy.
+        largest = library.maximum(array.max(axis=1), -array.min(axis=1))
+        return library.ldexp(array, -library.frexp(largest)[1][:, None])
     return library.ldexp(array, exponent)
 
 

@@ -33,13 +33,16 @@ class Spool:
     ----------
     folder : path-like, optional
         Where the temporary file goes. Default: the system's folder for them.
+    in_memory : bool
+        Whether a few rows may stay in memory.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None = None, *, in_memory: bool = True) -> None:
         self._folder = Path(tempfile.gettempdir() if folder is None else folder)
         if not self._folder.is_dir():
             raise ValueError(f"spill_folder: {self._folder} is not a folder that exists")
         self._file: IO[bytes] | None = None
+        self._room = _IN_MEMORY_BYTES if in_memory else 0
         self._in_memory = 0
         self._in_file = 0
 
@@ -67,7 +70,7 @@ class Spool:
         for block in rest:
             kept.append(block)
             kept_bytes += block.nbytes
-            if self._in_memory + kept_bytes > _IN_MEMORY_BYTES:
+            if self._in_memory + kept_bytes > self._room:
                 return [self._written(chain(_drained(kept), rest))]
         self._in_memory += kept_bytes
         return list(kept) if len(kept) < 2 else [np.concatenate(kept)]

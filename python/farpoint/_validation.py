@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import operator
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -29,7 +32,15 @@ from farpoint._metrics import METRICS, Metric, Unit
 from farpoint._parts import PartedMatrix
 from farpoint.backends import choose_backend, cuda
 from farpoint.backends._device_matrix import DeviceMatrix
-from farpoint.backends._protocol import Backend, Frame, IndexArray, Matrix, Scanner, ScanResult
+from farpoint.backends._protocol import (
+    Backend,
+    Frame,
+    IndexArray,
+    LimitTooSmallError,
+    Matrix,
+    Scanner,
+    ScanResult,
+)
 
 Result = TypeVar("Result")
 
@@ -54,6 +65,9 @@ class Loaded:
     backend: str
     threads: int
     device: int | None  # that was named, or that the matrices are on
+    memory_limit: int | None
+    spill_folder: str
+    copied: int  # bytes of matrices that had to be copied; they count against the limit
 
 
 @dataclass
@@ -83,6 +97,19 @@ class Prepared:
     metric: Metric
     unit: Unit
     plan: Plan
+    memory_limit: int | None
+    copied: int
+
+    def run(self, work: Callable[[Backend], Result], problem: str = "") -> Result:
+        """Do `work`; `problem` is what to call it where the memory limit is too small for it."""
+        try:
+            return self.plan.run(work)
+        except LimitTooSmallError as error:
+            least = error.least + self.copied
+            raise ValueError(
+                f"memory_limit = {self.memory_limit:,} bytes is too little for {problem}: at least "
+                f"{least:,} bytes are needed"
+            ) from None
 
 
 def check_metric(metric: object) -> Metric:
@@ -120,6 +147,47 @@ def check_device(device: object, backend: str) -> int | None:
     return index
 
 
+_BYTE_UNITS = {
+    "": 1,
+    **{"kMGT"[i - 1] + "B": 1000**i for i in range(1, 5)},
+    **{"KMGT"[i - 1] + "iB": 1024**i for i in range(1, 5)},
+}
+# No machine has more: what the engines' 64-bit numbers hold.
+_MOST_BYTES = 1 << 62
+
+
+def check_memory_limit(limit: object) -> int | None:
+    """Return a number of bytes, given as one or as a text such as "4GiB"; None: no limit."""
+    if limit is None:
+        return None
+    units = {unit.lower(): size for unit, size in _BYTE_UNITS.items()}
+    if isinstance(limit, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d{1,2})?)\s*([a-z]*)\s*", limit.lower())
+        if found is None or found[2] not in (*units, "b"):
+            raise ValueError(
+                f"memory_limit = {limit!r} is not a size; write bytes, or a number with one of "
+                f'{", ".join(unit for unit in _BYTE_UNITS if unit)}, such as "4GiB"'
+            )
+        size = int(min(float(found[1]) * units.get(found[2], 1), _MOST_BYTES))
+    else:
+        size = _integer(limit, "memory_limit")
+    if size < 1:
+        raise ValueError(f"memory_limit must be at least 1 byte, not {size:,}; None sets no limit")
+    return min(size, _MOST_BYTES)
+
+
+def check_spill_folder(folder: object, *, needed: bool) -> str:
+    """Return the folder for temporary files: the system's, if none is named and one is needed."""
+    if folder is None:
+        return tempfile.gettempdir() if needed else ""
+    if not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"spill_folder must be a path, not {type(folder).__name__}")
+    path = Path(os.fsdecode(folder)).absolute()
+    if not path.is_dir():
+        raise ValueError(f"spill_folder = {str(path)!r} is not a folder")
+    return str(path)
+
+
 def load(
     sources: Sequence[tuple[object, str]],
     metric: str,
@@ -128,6 +196,7 @@ def load(
     device: int | None = None,
     *,
     convert_to_first: bool = False,
+    memory_limit: int | str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
 ) -> Loaded:
     """Bring the matrices of a call to one element type and one place.
@@ -138,8 +207,8 @@ def load(
         The first is the main one.
     convert_to_first : bool
         Bring the others to the element type of the first, instead of all to the type that holds all.
-    spill_folder : path-like, optional
-        Where what is decoded or converted from files goes, if it is much.
+    memory_limit, spill_folder
+        As `select` takes them.
 
     Raises
     ------
@@ -151,6 +220,8 @@ def load(
     chosen_metric = check_metric(metric)
     thread_count = check_threads(threads)
     named = check_device(device, backend)
+    limit = check_memory_limit(memory_limit)
+    folder = check_spill_folder(spill_folder, needed=limit is not None)
     if backend != "auto" or named is not None:
         # An unknown or unusable backend is refused before any data is read; a device is one.
         choose_backend(backend if named is None else cuda.BACKEND.name, metric)
@@ -158,7 +229,7 @@ def load(
         there = cuda.BACKEND.device_count()
         if named >= there:
             raise ValueError(f"device {named} does not exist; there {'is' if there == 1 else 'are'} {there}")
-    opened = [_open(source, name, spill_folder) for source, name in sources]
+    opened = [_open(source, name, folder or None, limit) for source, name in sources]
     main = opened[0][0]
     files = main.files if isinstance(main, PartedMatrix) else None
     matrices = _read(opened, metric, backend)
@@ -177,14 +248,35 @@ def load(
                 f"{names[0]} to the host"
             )
         named = main.device
-    return Loaded(matrices, names, files, chosen_metric, backend, thread_count, named)
+    copied = sum(_copied_bytes(matrix, source) for matrix, (source, _) in zip(matrices, opened, strict=True))
+    return Loaded(matrices, names, files, chosen_metric, backend, thread_count, named, limit, folder, copied)
 
 
-def _open(source: object, name: str, spill_folder: str | os.PathLike[str] | None) -> tuple[object, str]:
+def _open(source: object, name: str, spill_folder: str | None, limit: int | None) -> tuple[object, str]:
     """Return what the files that are named hold, if they are named, and what messages call it."""
     if is_source(source):
-        source = open_files(source, spill_folder=spill_folder)
+        source = open_files(source, spill_folder=spill_folder, in_memory=limit is None)
     return source, source.name if isinstance(source, PartedMatrix) else name
+
+
+def _copied_bytes(matrix: AnyMatrix, source: object) -> int:
+    """Bytes of host memory that a matrix takes beside what it was made from."""
+    if isinstance(matrix, DeviceMatrix):
+        return 0
+    given = source.parts if isinstance(source, PartedMatrix) else [source]
+    held = matrix.parts if isinstance(matrix, PartedMatrix) else [matrix]
+    return sum(
+        _owned_bytes(ours)
+        for ours, theirs in zip(held, given, strict=True)
+        if not isinstance(theirs, np.ndarray) or not np.may_share_memory(ours, theirs)
+    )
+
+
+def _owned_bytes(array: Matrix) -> int:
+    """Bytes of memory, not mapped, that an array keeps."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return int(array.nbytes) if array.flags.owndata else 0
 
 
 def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> list[AnyMatrix]:
@@ -252,7 +344,19 @@ def prepare(loaded: Loaded, partners: int) -> Prepared:
     frame, unit, taming = find_frame(
         loaded.metric, dtype, matrices[0].shape[1], scans.values(), loaded.threads, loaded.device
     )
-    return Prepared([taming.apply(matrix) for matrix in matrices], frame, loaded.metric, unit, plan)
+    matrices = [taming.apply(matrix) for matrix in matrices]
+    copied = loaded.copied + sum(
+        matrix.nbytes
+        for matrix, original in zip(matrices, loaded.matrices, strict=True)
+        if matrix is not original and isinstance(matrix, np.ndarray)
+    )
+    limit = loaded.memory_limit
+    frame = replace(
+        frame,
+        memory_limit=None if limit is None else max(0, limit - copied),
+        spill_folder=loaded.spill_folder,
+    )
+    return Prepared(matrices, frame, loaded.metric, unit, plan, limit, copied)
 
 
 @dataclass(frozen=True)

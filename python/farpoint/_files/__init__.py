@@ -117,10 +117,14 @@ def open_files(
     key: str | None = None,
     column: str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
+    in_memory: bool = True,
 ) -> PartedMatrix:
-    """Open as `open_matrix` does, and keep the names of the files where there is one array, too."""
+    """Open as `open_matrix` does, and keep the names of the files where there is one array, too.
+
+    `in_memory` says whether a little that has to be decoded or converted may stay in memory.
+    """
     paths = find_files(source, key=key, column=column)
-    with Spool(spill_folder) as spool:
+    with Spool(spill_folder, in_memory=in_memory) as spool:
         files = [(str(path), _read(path, key, column, spool)) for path in paths]
         return PartedMatrix(_alike(files, name_of(source), spool), name_of(source))
 
@@ -143,9 +147,10 @@ def open_file(
     key: str | None = None,
     column: str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
+    in_memory: bool = True,
 ) -> list[Rows]:
     """Open one file of a dataset, which may have no rows: arrays of one supported type, none of them empty."""
-    with Spool(spill_folder) as spool:
+    with Spool(spill_folder, in_memory=in_memory) as spool:
         parts = _read(path, key, column, spool)
         for part in parts:
             check_shape(part, str(path), may_have_no_rows=True)

@@ -22,6 +22,14 @@ IndexArray = npt.NDArray[np.int64]
 PickListener = Callable[[IndexArray, ValueArray], None]
 
 
+class LimitTooSmallError(MemoryError):
+    """A backend cannot do with the memory limit of the call. Raised before any work."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(f"at least {least:,} bytes are needed")
+        self.least = least
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a backend can be asked for; drives validation, dispatch and the table in the docs."""
@@ -41,11 +49,18 @@ class Frame:
     largest: float  # upper bound of |element|
     threads: int
     device: int | None = None  # index of the CUDA device; None where none takes part
+    memory_limit: int | None = None  # bytes that the call may take beyond its matrices
+    spill_folder: str = ""  # where temporary files go
 
     @property
     def stored(self) -> type[np.floating]:
         """The type that values are rounded to."""
         return np.float64 if self.dtype == "float64" else np.float32
+
+    def check_memory(self, least: int) -> None:
+        """Raise LimitTooSmallError unless the limit allows so many bytes."""
+        if self.memory_limit is not None and self.memory_limit < least:
+            raise LimitTooSmallError(least)
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,16 @@ class CpuBackend:
             listener=problem.listener,
             simd=simd,
             eager=eager(),
+            **_memory_arguments(problem.frame),
             **_frame_arguments(problem.frame),
         )
-        return raw_selection(found, problem, simd=simd)
+        return raw_selection(
+            found,
+            problem,
+            simd=simd,
+            bytes_work=found["bytes_work"],
+            bytes_spilled=found["bytes_spilled"],
+        )
 
     def shard(self, problem: ShardProblem) -> Shard:
         """Some of the rows of a selection that is spread over several engines."""
@@ -127,6 +134,7 @@ class CpuBackend:
             y=raw(problem.y),
             simd=simd_level(),
             eager=eager(),
+            **_memory_arguments(problem.frame),
             **_frame_arguments(problem.frame),
         )
         return values, indices
@@ -134,7 +142,11 @@ class CpuBackend:
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
         value, i, j = _extension().closest_pair(
-            x=raw(problem.x), simd=simd_level(), eager=eager(), **_frame_arguments(problem.frame)
+            x=raw(problem.x),
+            simd=simd_level(),
+            eager=eager(),
+            **_memory_arguments(problem.frame),
+            **_frame_arguments(problem.frame),
         )
         return value, i, j
 
@@ -161,6 +173,7 @@ class _CpuShard:
             assign=problem.assign,
             simd=self._simd,
             eager=eager(),
+            **_memory_arguments(problem.frame),
             **_frame_arguments(problem.frame),
         )
         self._seen = 0
@@ -197,6 +210,10 @@ def _frame_arguments(frame: Frame) -> dict[str, Any]:
         "largest": frame.largest,
         "threads": frame.threads,
     }
+
+
+def _memory_arguments(frame: Frame) -> dict[str, Any]:
+    return {"memory_limit": frame.memory_limit, "spill_folder": frame.spill_folder}
 
 
 BACKEND = CpuBackend()

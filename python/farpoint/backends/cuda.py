@@ -50,12 +50,15 @@ def _argument(matrix: HostMatrix | DeviceMatrix) -> Any:
     return raw(matrix)
 
 
-def _placement(device: int | None, *matrices: HostMatrix | DeviceMatrix | None) -> dict[str, int]:
-    """Where the call runs, with how much memory, and after what."""
+def _placement(
+    device: int | None, *matrices: HostMatrix | DeviceMatrix | None, memory_limit: int | None = None
+) -> dict[str, int]:
+    """Where the call runs, with how much memory of the device, and after what."""
+    limits = [int(os.environ.get(MEMORY_VARIABLE) or 0), memory_limit or 0]
     streams = [matrix.ready_after for matrix in matrices if isinstance(matrix, DeviceMatrix)]
     return {
         "device": device or 0,
-        "memory_limit": int(os.environ.get(MEMORY_VARIABLE) or 0),
+        "memory_limit": min((limit for limit in limits if limit > 0), default=0),
         "ready_after": streams[0] if streams else 0,
     }
 
@@ -117,7 +120,7 @@ class CudaBackend:
     def select(self, problem: SelectProblem) -> RawSelection:
         """Farthest-point selection."""
         frame = problem.frame
-        placement = _placement(frame.device, problem.points, problem.anchors)
+        placement = _placement(frame.device, problem.points, problem.anchors, memory_limit=frame.memory_limit)
         found = _extension().select(
             points=_argument(problem.points),
             k=problem.k,
@@ -142,7 +145,7 @@ class CudaBackend:
             x=_argument(problem.x),
             y=_argument(problem.y),
             eager=eager(),
-            **_placement(problem.frame.device, problem.x, problem.y),
+            **_placement(problem.frame.device, problem.x, problem.y, memory_limit=problem.frame.memory_limit),
             **_frame_arguments(problem.frame),
         )
         return values, indices
@@ -152,7 +155,7 @@ class CudaBackend:
         value, i, j = _extension().closest_pair(
             x=_argument(problem.x),
             eager=eager(),
-            **_placement(problem.frame.device, problem.x),
+            **_placement(problem.frame.device, problem.x, memory_limit=problem.frame.memory_limit),
             **_frame_arguments(problem.frame),
         )
         return value, i, j

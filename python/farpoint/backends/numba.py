@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from farpoint._parts import PartedMatrix
 from farpoint.backends._plain_shard import PlainShard
 from farpoint.backends._protocol import (
     CandidateProblem,
@@ -50,6 +51,8 @@ _PAIRWISE_ROWS = 64
 # Picks between two looks at signals and progress.
 _PICKS_PER_CALL = 64
 _CENTRE_SAMPLE = 4096
+# Bytes of a pick as Python objects in two lists.
+_PICK_BYTES = 128
 
 
 @cache
@@ -80,6 +83,25 @@ def _blocks(rows: int, size: int) -> Iterator[slice]:
 def _product_rows(columns: int) -> int:
     """Rows of a block that meets _CHUNK_ROWS others, for rows of so many columns."""
     return max(64, min(_BLOCK_ROWS, _PRODUCT_WORK // (_CHUNK_ROWS * columns)))
+
+
+def _least_memory(matrices: list[HostMatrix], frame: Frame) -> int:
+    """Bytes of a call on these matrices, the first of them updated, beside its results."""
+    copied = sum(
+        matrix.shape[0] * matrix.shape[1] * np.dtype(frame.stored).itemsize
+        for matrix in matrices
+        if isinstance(matrix, PartedMatrix) or matrix.dtype != frame.stored or not matrix.flags.c_contiguous
+    )
+    rows = sum(len(matrix) for matrix in matrices)
+    columns = matrices[0].shape[1]
+    # An element in float64, as it is packed, and squared.
+    element = 8 + 4 + 8 + 8
+    sample = min(rows, 2 * _CENTRE_SAMPLE) * columns * element
+    chunk = min(rows, _CHUNK_ROWS) * columns * (element + 8)
+    block = min(rows, _product_rows(columns))
+    blocks = frame.threads * block * (columns * element + 5 * min(rows, _CHUNK_ROWS))
+    state = 8 * rows if frame.kind == "cosine" else 0
+    return int(copied + state + max(sample, chunk + blocks))
 
 
 @dataclass(frozen=True)
@@ -220,11 +242,18 @@ class NumbaBackend:
 
     def select(self, problem: SelectProblem) -> RawSelection:
         """Farthest-point selection in batches."""
+        # Values, labels, a mask; free rows, their values, and these in another order.
+        state = len(problem.points) * (2 * 8 + 1 + 3 * 8) + problem.k * _PICK_BYTES
+        matrices = [problem.points] if problem.anchors is None else [problem.points, problem.anchors]
+        candidates = min(_CANDIDATES, len(problem.points)) * problem.points.shape[1] * 8
+        problem.frame.check_memory(_least_memory(matrices, problem.frame) + state + candidates)
         with ThreadPoolExecutor(problem.frame.threads) as team:
             return _Selector(problem, team).run()
 
     def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
         """Nearest row of y for each row of x."""
+        results = len(problem.x) * 2 * 8
+        problem.frame.check_memory(_least_memory([problem.x, problem.y], problem.frame) + results)
         with ThreadPoolExecutor(problem.frame.threads) as team:
             workspace = _Workspace(problem.x, problem.frame, team)
             other = workspace.read(problem.y)
@@ -236,6 +265,7 @@ class NumbaBackend:
 
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
+        problem.frame.check_memory(_least_memory([problem.x], problem.frame))
         with ThreadPoolExecutor(problem.frame.threads) as team:
             workspace = _Workspace(problem.x, problem.frame, team)
             best = (float("inf"), -1, -1)

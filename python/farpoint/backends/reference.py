@@ -27,6 +27,8 @@ from farpoint.backends._protocol import (
 )
 
 _ACCUMULATORS = 16
+# Bytes of a pick as Python objects in two lists.
+_PICK_BYTES = 128
 # Rows that are converted to float64 at a time: the points may be as large as memory.
 _BLOCK_ROWS = 512
 
@@ -40,6 +42,11 @@ def _sum16(terms: ValueArray) -> ValueArray:
     for width in (8, 4, 2, 1):
         sums = sums[:, :width] + sums[:, width:]
     return sums[:, 0]
+
+
+def _block_bytes(columns: int) -> int:
+    """What values_to_row works with."""
+    return _BLOCK_ROWS * (4 * columns + 2 * _ACCUMULATORS) * 8
 
 
 def values_to_row(points: HostMatrix, row: Matrix, frame: Frame) -> ValueArray:
@@ -78,6 +85,10 @@ class ReferenceBackend:
     def select(self, problem: SelectProblem) -> RawSelection:
         """Pick the farthest row, again and again."""
         points, frame = problem.points, problem.frame
+        # Values, labels, new values, those of free rows, and three masks.
+        frame.check_memory(
+            len(points) * (4 * 8 + 3) + problem.k * _PICK_BYTES + _block_bytes(points.shape[1])
+        )
         values = np.full(len(points), np.inf)
         labels = np.full(len(points), -1)
         free = np.ones(len(points), dtype=bool)
@@ -125,6 +136,7 @@ class ReferenceBackend:
 
     def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
         """Look at every row of y."""
+        problem.frame.check_memory(len(problem.x) * (3 * 8 + 1) + _block_bytes(problem.x.shape[1]))
         values = np.full(len(problem.x), np.inf)
         indices = np.zeros(len(problem.x), dtype=np.int64)
         for j, row in enumerate(problem.y):
@@ -135,6 +147,7 @@ class ReferenceBackend:
 
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Look at every pair."""
+        problem.frame.check_memory(len(problem.x) * 8 + _block_bytes(problem.x.shape[1]))
         best = (float("inf"), -1, -1)
         for i in range(len(problem.x) - 1):
             values = values_to_row(problem.x[i + 1 :], problem.x[i], problem.frame)

@@ -25,15 +25,16 @@ def add_input(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--key", help="array of .npz, .safetensors and Zarr")
     command.add_argument("--column", help="column of .parquet, .arrow and .feather")
-    command.add_argument(
-        "--spill-folder", metavar="DIR", help="where temporary files go (default: the system's folder)"
-    )
 
 
 def open_input(options: argparse.Namespace) -> PartedMatrix:
     """Open what `add_input` asked for."""
     return open_files(
-        options.input, key=options.key, column=options.column, spill_folder=options.spill_folder
+        options.input,
+        key=options.key,
+        column=options.column,
+        spill_folder=options.spill_folder,
+        in_memory=options.memory_limit is None,
     )
 
 
@@ -43,6 +44,12 @@ def add_computation(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", default="auto", choices=["auto", *BACKENDS], help="default: auto")
     command.add_argument("--device", type=int, metavar="N", help="index of the CUDA device (default: 0)")
     command.add_argument("--threads", type=int, help="default: all processors")
+    command.add_argument(
+        "--memory-limit", metavar="SIZE", help='memory beyond the input, such as "4GiB" (default: no limit)'
+    )
+    command.add_argument(
+        "--spill-folder", metavar="FOLDER", help="for temporary files (default: the system's)"
+    )
     command.add_argument("--json", action="store_true", help="JSON on standard output")
 
 

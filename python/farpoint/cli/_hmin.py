@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> None:
         backend=options.backend,
         device=options.device,
         threads=options.threads,
+        memory_limit=options.memory_limit,
+        spill_folder=options.spill_folder,
     )
     if options.json:
         record = {"h_min": pair.value, "i": pair.i, "j": pair.j, "metric": options.metric}

@@ -78,9 +78,10 @@ def run(options: argparse.Namespace) -> None:
         backend=options.backend,
         device=options.device,
         threads=options.threads,
+        memory_limit=options.memory_limit,
+        spill_folder=options.spill_folder,
         progress=bar,
         seed=options.seed,
-        spill_folder=options.spill_folder,
     )
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
