@@ -14,9 +14,9 @@ import pytest
 import farpoint
 from farpoint import _validation as check
 from farpoint.backends import BACKENDS
-from farpoint.backends._protocol import Backend, CandidateProblem, Frame, IndexArray, ShardProblem, ValueArray
+from farpoint.backends._protocol import Frame, IndexArray, RawSelection, Sharding, ShardProblem, ValueArray
 from farpoint.distributed import _levels
-from farpoint.distributed._levels import LevelProblem, Picks, run_levels
+from farpoint.distributed._levels import LevelProblem, run_levels
 from farpoint.distributed._messages import Answer, Entries, Question
 from farpoint.distributed._shard import NumberedShard
 from tests.conftest import Array, Engine
@@ -65,7 +65,7 @@ class Spread:
     X: Array
     starts: list[int]
     frame: Frame
-    backend: Backend
+    backend: Sharding
 
     @classmethod
     def of(cls, X: Array, sizes: Sequence[int], metric: str, engine: Engine) -> Spread:
@@ -73,7 +73,10 @@ class Spread:
         loaded = check.load([(X, "X")], metric, engine.backend, engine.threads)
         prepared = check.prepare(loaded, len(X))
         starts = np.cumsum([0, *sizes[:-1]]).tolist()
-        return cls(prepared.matrices[0], starts, prepared.frame, BACKENDS[engine.backend])
+        matrix, backend = prepared.matrices[0], BACKENDS[engine.backend]
+        assert isinstance(matrix, np.ndarray)
+        assert isinstance(backend, Sharding)
+        return cls(matrix, starts, prepared.frame, backend)
 
     def shards(self, assign: bool) -> LocalShards:
         ends = [*self.starts[1:], len(self.X)]
@@ -93,7 +96,7 @@ class Spread:
         numbers = np.array(rows, dtype=np.int64)
         return Entries(self.X[numbers], numbers, values)
 
-    def run(self, k: int, entries: list[Entries], assign: bool = False, **options: Any) -> Picks:
+    def run(self, k: int, entries: list[Entries], assign: bool = False, **options: Any) -> RawSelection:
         problem = LevelProblem(
             frame=self.frame,
             rows=len(self.X),
@@ -109,19 +112,19 @@ class Spread:
 
 def assert_equals_reference(
     spread: Spread, k: int, metric: str, first: int = 0, assign: bool = True
-) -> Picks:
+) -> RawSelection:
     """Selecting from `first` on gives the bits of the reference."""
     expected = farpoint.select(spread.X, k, metric=metric, start=first, assign=assign, backend="reference")
     picks = spread.run(k - 1, [spread.entries([first], np.array([math.inf]))], assign)
-    np.testing.assert_array_equal([first, *picks.numbers], expected.indices)
+    np.testing.assert_array_equal([first, *picks.indices], expected.indices)
     unit = check.prepare(check.load([(spread.X, "X")], metric, "reference", 1), 1).unit
     chosen = check.check_metric(metric)
     np.testing.assert_array_equal(chosen.distances(picks.values, unit), expected.radii[1:])
     assert chosen.distance(picks.next_value, unit) == expected.covering_radius
     if assign:
         assert picks.label_values is not None
-        np.testing.assert_array_equal(picks.labels, expected.labels)  # type: ignore[arg-type]
-        np.testing.assert_array_equal(chosen.distances(picks.label_values, unit), expected.distances)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(picks.labels, expected.labels)
+        np.testing.assert_array_equal(chosen.distances(picks.label_values, unit), expected.distances)
     return picks
 
 
@@ -167,7 +170,7 @@ def test_duplicates_across_shards(engine: Engine, k: int, candidates: int) -> No
 def test_all_rows_equal(engine: Engine, candidates: int) -> None:
     X = np.full((500, 9), 0.3, dtype=np.float32)
     picks = assert_equals_reference(Spread.of(X, [250, 250], "euclidean", engine), 400, "euclidean", first=3)
-    assert picks.rounds <= 2
+    assert picks.statistics["rounds"] <= 2
 
 
 @pytest.mark.parametrize("d", [2, 3, 5])
@@ -191,12 +194,12 @@ def test_goes_on_from_picks_that_are_made(engine: Engine, made: int, candidates:
     X = np.random.default_rng(4).standard_normal((500, 24)).astype(np.float32)
     spread = Spread.of(X, [123, 377], "euclidean", engine)
     whole = spread.run(200, [spread.entries([9], np.array([math.inf]))])
-    numbers = np.array([9, *whole.numbers])
+    numbers = np.array([9, *whole.indices])
     values = np.array([math.inf, *whole.values])
     rest = spread.run(
         201 - made, [spread.entries(numbers[:made].tolist(), values[:made])], largest=values[made - 1]
     )
-    np.testing.assert_array_equal(rest.numbers, numbers[made:])
+    np.testing.assert_array_equal(rest.indices, numbers[made:])
     np.testing.assert_array_equal(rest.values, values[made:])
     assert rest.next_value == whole.next_value
 
@@ -210,8 +213,8 @@ def test_keeps_away_from_rows_and_anchors(engine: Engine, candidates: int) -> No
     spread = Spread.of(X, [90, 210], "sqeuclidean", engine)
     kept_away = [spread.entries([200, 4], None), Entries(anchors, np.full(40, -1), None)]
     picks = spread.run(80, kept_away, assign=True)
-    np.testing.assert_array_equal(picks.numbers, expected.indices)
-    np.testing.assert_array_equal(picks.labels, expected.labels)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(picks.indices, expected.indices)
+    np.testing.assert_array_equal(picks.labels, expected.labels)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -237,7 +240,7 @@ def test_the_listener_hears_every_pick_once(engine: Engine, candidates: int) -> 
         heard.extend(numbers.tolist())
 
     picks = spread.run(370, [spread.entries([0], np.array([math.inf]))], listener=listen)
-    assert heard == picks.numbers.tolist()
+    assert heard == picks.indices.tolist()
 
 
 def test_rounds_are_far_fewer_than_picks() -> None:
@@ -246,4 +249,4 @@ def test_rounds_are_far_fewer_than_picks() -> None:
         X, [5_000] * 4, "euclidean", Engine("cpu" if BACKENDS["cpu"].unavailable() is None else "numba")
     )
     picks = spread.run(5_000, [spread.entries([0], np.array([math.inf]))])
-    assert picks.rounds < 5_000 / 50
+    assert picks.statistics["rounds"] < 5_000 / 50

@@ -132,6 +132,14 @@ def check_threads(threads: object) -> int:
     return min(count, 1024)
 
 
+def check_actors(actors: object) -> int:
+    """Return how many actors a distributed selection is to have."""
+    count = _integer(actors, "actors")
+    if count < 1:
+        raise ValueError(f"actors must be at least 1, not {count}")
+    return count
+
+
 def check_device(device: object, backend: str) -> int | None:
     """Return the index of the CUDA device that was named, if one was; whether it exists is seen later."""
     if device is None:

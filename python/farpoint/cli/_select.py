@@ -15,7 +15,7 @@ import numpy as np
 
 import farpoint
 from farpoint._atomic import atomic_write
-from farpoint._files import read_npy
+from farpoint._files import name_of, read_npy
 from farpoint.cli import _common
 from farpoint.selection import Selection
 
@@ -52,6 +52,13 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    command.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="select on the Ray cluster there, each actor from its own files; auto: the one of this machine; "
+        "local: start one here",
+    )
+    command.add_argument("--actors", type=int, metavar="N", help="for --ray (default: one a file)")
     _common.add_computation(command)
     command.set_defaults(run=run)
 
@@ -65,24 +72,30 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
         _common.check_writable(output)
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
-    matrix = _common.open_input(options)
-    selection = farpoint.select(
-        matrix,
-        options.k,
-        metric=options.metric,
-        start=options.start,
-        selected=None if options.selected is None else _row_numbers(Path(options.selected)),
-        anchors=options.anchors,
-        min_distance=options.min_distance,
-        assign=options.assign,
-        backend=options.backend,
-        device=options.device,
-        threads=options.threads,
-        memory_limit=options.memory_limit,
-        spill_folder=options.spill_folder,
-        progress=bar,
-        seed=options.seed,
-    )
+    selected = None if options.selected is None else _row_numbers(Path(options.selected))
+    arguments = {
+        "metric": options.metric,
+        "start": options.start,
+        "selected": selected,
+        "anchors": options.anchors,
+        "min_distance": options.min_distance,
+        "assign": options.assign,
+        "backend": options.backend,
+        "threads": options.threads,
+        "memory_limit": options.memory_limit,
+        "spill_folder": options.spill_folder,
+        "progress": bar,
+        "seed": options.seed,
+    }
+    if options.ray is None:
+        if options.actors is not None:
+            raise ValueError("--actors has no meaning without --ray")
+        matrix = _common.open_input(options)
+        name = matrix.name
+        selection = farpoint.select(matrix, options.k, device=options.device, **arguments)
+    else:
+        name = name_of(options.input)
+        selection = _select_on_ray(options, arguments)
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
     if options.json:
@@ -90,7 +103,23 @@ def run(options: argparse.Namespace) -> None:
     elif output is None:
         sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
     if not options.quiet:
-        print(_summary(selection, matrix.name), file=sys.stderr)
+        print(_summary(selection, name), file=sys.stderr)
+
+
+def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Selection:
+    if options.device is not None:
+        raise ValueError("--device has no meaning with --ray: its actors compute on processors")
+    from farpoint import distributed
+
+    with distributed.cluster(options.ray):
+        return distributed.select(
+            options.input,
+            options.k,
+            actors=options.actors,
+            key=options.key,
+            column=options.column,
+            **arguments,
+        )
 
 
 def _summary(selection: Selection, source: str) -> str:

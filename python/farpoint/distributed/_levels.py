@@ -26,6 +26,7 @@ from farpoint.backends._protocol import (
     Matrix,
     PickedCandidates,
     PickListener,
+    RawSelection,
     ValueArray,
 )
 from farpoint.distributed._messages import LAST_ROW, Answer, Entries, Question
@@ -79,26 +80,11 @@ class LevelProblem:
     listener: PickListener | None
 
 
-@dataclass
-class Picks:
-    """Picks in the order they were made, and what is known beside them."""
-
-    numbers: IndexArray
-    values: ValueArray
-    next_value: float  # of the pick that would follow
-    labels: IndexArray | None
-    label_values: ValueArray | None
-    rounds: int
-    seconds_shards: float
-    seconds_pick: float
-    seconds_assign: float
-
-
 def run_levels(
     problem: LevelProblem,
     shards: Shards,
     pick_among: Callable[[CandidateProblem], PickedCandidates],
-) -> Picks:
+) -> RawSelection:
     """Select. `pick_among` is the plain loop of a backend."""
     return _Driver(problem, shards, pick_among).run()
 
@@ -168,22 +154,26 @@ class _Driver:
         self._rounds = 0
         self._seconds_shards = self._seconds_pick = 0.0
 
-    def run(self) -> Picks:
+    def run(self) -> RawSelection:
         next_value = self._select()
         began = time.perf_counter()
         labels = label_values = None
         if self._problem.assign:
             labels, label_values = self._shards.assign(self._untold)
-        return Picks(
-            numbers=np.concatenate(self._numbers),
+        return RawSelection(
+            indices=np.concatenate(self._numbers),
             values=np.concatenate(self._values),
             next_value=next_value,
             labels=labels,
             label_values=label_values,
-            rounds=self._rounds,
-            seconds_shards=self._seconds_shards,
-            seconds_pick=self._seconds_pick,
-            seconds_assign=time.perf_counter() - began,
+            statistics={
+                "rounds": self._rounds,
+                "seconds_by_phase": {
+                    "shards": self._seconds_shards,
+                    "pick": self._seconds_pick,
+                    "assign": time.perf_counter() - began,
+                },
+            },
         )
 
     def _select(self) -> float:

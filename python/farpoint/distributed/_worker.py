@@ -20,6 +20,7 @@ from farpoint.backends._protocol import (
     Frame,
     HostMatrix,
     IndexArray,
+    LimitTooSmallError,
     Matrix,
     ScanResult,
     Sharding,
@@ -106,7 +107,13 @@ class Worker:
         backend = choose_backend(setup.backend, setup.metric, setup.frame.dtype)
         assert isinstance(backend, Sharding)
         problem = ShardProblem(points, setup.frame, setup.entries, setup.assign)
-        return NumberedShard(points, setup.holding.first, backend.shard(problem))
+        try:
+            return NumberedShard(points, setup.holding.first, backend.shard(problem))
+        except LimitTooSmallError as error:
+            raise ValueError(
+                f"memory_limit = {setup.frame.memory_limit:,} bytes is too little for an actor with "
+                f"{len(points):,} rows of {points.shape[1]:,} columns: at least {error.least:,} bytes are needed"
+            ) from None
 
     def _tamed(self, setup: Setup) -> HostMatrix:
         points = self._matrix(setup.holding)
