@@ -58,8 +58,15 @@ def free_processors() -> float:
     return float(ray.available_resources().get("CPU", 0.0))
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.uint8])
+@pytest.mark.parametrize(
+    "metric, dtype",
+    [
+        ("euclidean", np.float16),
+        ("euclidean", np.uint8),
+        ("sqeuclidean", np.float64),
+        ("cosine", ml_dtypes.bfloat16),
+    ],
+)
 def test_equals_one_process(cluster: Any, metric: str, dtype: Any) -> None:
     X = normal(900, 21, dtype=dtype)
     expected = farpoint.select(X, 150, metric=metric, assign=True)
@@ -81,13 +88,11 @@ def test_backends(cluster: Any, backend: str) -> None:
 def test_sorted_rows_duplicates_and_ties(cluster: Any) -> None:
     rows = np.sort(np.random.default_rng(1).integers(0, 9, (800, 2)), axis=0).astype(np.float32)
     X = np.repeat(rows, 6, axis=1)
-    for k in (30, 800):
-        s = farpoint.distributed.select(references(X, 200, 300, 700), k, assign=True)
-        assert_same(s, farpoint.select(X, k, assign=True))
+    s = farpoint.distributed.select(references(X, 200, 700), 800, assign=True)
+    assert_same(s, farpoint.select(X, 800, assign=True))
 
 
-@pytest.mark.parametrize("exponent", [-700, 0, 700])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("metric, exponent", [("euclidean", -700), ("cosine", 700)])
 def test_extreme_float64(cluster: Any, metric: str, exponent: int) -> None:
     X = np.ldexp(normal(300, 12, dtype=np.float64), exponent)
     X[200:] *= 2.0**40
@@ -104,12 +109,9 @@ def test_options(cluster: Any) -> None:
     radius = float(farpoint.select(X, 100).radii[-1])
     shards = references(X, 350, 600)
     for options in (
-        {"k": 50, "start": 699},
-        {"k": 0.1, "start": "center"},
-        {"k": 50, "start": "random", "seed": 3},
+        {"k": 0.1, "start": "random", "seed": 3},
         {"k": 80, "selected": [600, 3, 350], "anchors": anchors},
-        {"min_distance": radius},
-        {"k": 20, "min_distance": radius, "anchors": anchors},
+        {"min_distance": radius, "start": 699},
         {"min_distance": 1e9, "selected": [1]},
     ):
         s = farpoint.distributed.select(shards, assign=True, **options)
@@ -122,14 +124,16 @@ def test_files(cluster: Any, tmp_path: Path) -> None:
     folder = tmp_path / "shards"
     save_shards(folder, X, 120, 120, 400)
     paths = sorted(folder.iterdir())
-    for source in (folder, str(folder / "*.npy"), paths):
+    for source in (folder, str(folder / "*.npy")):
         s = farpoint.distributed.select(source, 60)
         assert_same(s, expected)
-        assert s.info["actors"] <= 3
-        assert s.locate().file.tolist() == [str(paths[[0, 2, 3][int(np.searchsorted([120, 400], i, "right"))]]) for i in s.indices]  # fmt: skip
+        assert s.info["actors"] <= 4
+        assert s.info["files"] == [
+            {"name": str(path), "rows": rows} for path, rows in zip(paths, (120, 0, 280, 100), strict=True)
+        ]
     whole = tmp_path / "whole.npy"
     np.save(whole, X)
-    for actors in (1, 3, 4):
+    for actors in (1, 3):
         s = farpoint.distributed.select(whole, 60, actors=actors)
         assert_same(s, expected)
         assert s.info["actors"] == actors
@@ -141,7 +145,7 @@ def test_files_of_several_types(cluster: Any, tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", emb=X[80:150].astype(np.float64))
     np.save(tmp_path / "c.npy", X[150:].astype(np.int16))
     s = farpoint.distributed.select(tmp_path, 50, key="emb")
-    assert_same(s, farpoint.select(tmp_path, 50) )
+    assert_same(s, farpoint.select(tmp_path, 50))
     assert s.info["dtype"] == "float64"
 
 
@@ -150,11 +154,12 @@ def test_arrays(cluster: Any, tmp_path: Path) -> None:
     expected = farpoint.select(X, 60)
     np.save(tmp_path / "a.npy", X[:77])
     np.save(tmp_path / "b.npy", X[77:])
-    for source in (X, X.tolist(), farpoint.open_matrix(tmp_path), ray.put(X)):
-        assert_same(farpoint.distributed.select(source, 60, actors=3), expected)
+    for source in (X, farpoint.open_matrix(tmp_path), ray.put(X)):
+        assert_same(farpoint.distributed.select(source, 60, actors=2), expected)
     assert farpoint.distributed.select(X, 60).info["actors"] == 1  # one a machine
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own
 def test_dataset(cluster: Any) -> None:
     import ray.data
 
@@ -216,7 +221,9 @@ def test_arguments(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         farpoint.distributed.select(X, 51)
     with pytest.raises(ValueError, match="anchors has 5 columns where X has 6"):
         farpoint.distributed.select(X, 5, anchors=X[:, :5])
-    with pytest.raises(ValueError, match="memory_limit = 1,000 bytes is too little for an actor with 50 rows"):
+    with pytest.raises(
+        ValueError, match="memory_limit = 1,000 bytes is too little for an actor with 50 rows"
+    ):
         farpoint.distributed.select(X, 5, memory_limit=1000)
     with pytest.raises(TypeError, match="progress must be"):
         farpoint.distributed.select(X, 5, progress="yes")  # type: ignore[arg-type]
@@ -271,12 +278,12 @@ def test_killed_actors_change_nothing(cluster: Any, monkeypatch: pytest.MonkeyPa
     def progress(done: int, total: int, radius: float) -> None:
         nonlocal rounds
         rounds += 1
-        if rounds in (2, 5, 6, 9):
+        if rounds in (1, 2, 4, 5):
             Murderer.made.kill(rounds % 3)
 
     s = farpoint.distributed.select(references(X, 4_000, 7_000), 3_000, assign=True, progress=progress)
     assert_same(s, expected)
-    assert rounds >= 9
+    assert rounds >= 5
     assert s.info["restarts"] == 4
 
 

@@ -7,7 +7,8 @@ import csv
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Se
         raise ValueError("--device has no meaning with --ray: its actors compute on processors")
     from farpoint import distributed
 
-    with distributed.cluster(options.ray):
+    with _cluster(options.ray):
         return distributed.select(
             options.input,
             options.k,
@@ -120,6 +121,23 @@ def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Se
             column=options.column,
             **arguments,
         )
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[None]:
+    """Connect to a cluster, or start one, for as long as it is needed."""
+    if importlib.util.find_spec("ray") is None:
+        raise ImportError('--ray needs Ray: pip install "farpoint[ray]"')
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    ray.init(address=address, log_to_driver=False, logging_level="warning")
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _summary(selection: Selection, source: str) -> str:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,7 +129,7 @@ def select(
     limit = check.check_memory_limit(memory_limit)
     folder = check.check_spill_folder(spill_folder, needed=limit is not None)
     _sharding(backend, metric)
-    source = _source(ray, X, key, column, spill_folder)
+    source = _source(ray, X, key, column, spill_folder, in_memory=limit is None)
     actor_count, actor_threads = _places(source, actors, threads)
 
     from farpoint.distributed._crew import Crew
@@ -257,16 +257,23 @@ class _Source:
         places = sorted({len(matrix) * actor // actors for actor in range(actors + 1)})
         return [
             ObjectPiece(ray.put(np.ascontiguousarray(matrix[begin:end])), self.name)
-            for begin, end in zip(places[:-1], places[1:], strict=True)
+            for begin, end in pairwise(places)
         ]
 
 
 def _source(
-    ray: Any, X: Any, key: str | None, column: str | None, spill_folder: str | os.PathLike[str] | None
+    ray: Any,
+    X: Any,
+    key: str | None,
+    column: str | None,
+    spill_folder: str | os.PathLike[str] | None,
+    in_memory: bool,
 ) -> _Source:
     if is_source(X):
         paths = find_files(X, key=key, column=column)
-        files: list[Piece] = [FilePiece(Path(path).absolute(), key, column, spill_folder) for path in paths]
+        files: list[Piece] = [
+            FilePiece(path.absolute(), key, column, spill_folder, in_memory) for path in paths
+        ]
         return _Source(name_of(X), files, is_files=True)
     is_dataset = type(X).__module__.startswith("ray.data")
     for option, value in (("key", key), ("column", column)):

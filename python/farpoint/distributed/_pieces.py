@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ class FilePiece:
     key: str | None = None
     column: str | None = None
     spill_folder: str | os.PathLike[str] | None = None
+    in_memory: bool = True  # whether a little that has to be decoded may stay there
 
     @property
     def name(self) -> str:
@@ -34,7 +36,13 @@ class FilePiece:
 
     def open(self) -> list[Matrix]:
         """Return its rows, of one supported type: none, one or more arrays."""
-        return open_file(self.path, key=self.key, column=self.column, spill_folder=self.spill_folder)
+        return open_file(
+            self.path,
+            key=self.key,
+            column=self.column,
+            spill_folder=self.spill_folder,
+            in_memory=self.in_memory,
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ def share_out(pieces: Sequence[Piece], shapes: Sequence[Shape], actors: int, dty
         places.append(nearest if is_near else place)
     places = sorted({*places, total})
     holdings = []
-    for first, end in zip(places[:-1], places[1:], strict=True):
+    for first, end in pairwise(places):
         parts = [
             Rows(piece, max(first - start, 0), min(end - start, shape.rows), shape.rows)
             for piece, shape, start in zip(pieces, shapes, starts.tolist(), strict=False)

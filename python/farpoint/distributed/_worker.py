@@ -16,6 +16,7 @@ from farpoint._parts import PartedMatrix
 from farpoint._start import add_rows, nearest_row
 from farpoint._validation import Taming, scan
 from farpoint.backends import choose_backend
+from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._protocol import (
     Frame,
     HostMatrix,
@@ -55,8 +56,8 @@ class Worker:
 
     def __init__(self) -> None:
         self._opened: dict[Piece, list[Matrix]] = {}
-        self._points: HostMatrix | None = None
-        self._is_tamed = False
+        self._rows: HostMatrix | None = None
+        self._points: HostMatrix | None = None  # what the engine is given
         self._shard: NumberedShard | None = None
 
     def measure(self, pieces: list[Piece]) -> list[Shape]:
@@ -116,29 +117,27 @@ class Worker:
             ) from None
 
     def _tamed(self, setup: Setup) -> HostMatrix:
-        points = self._matrix(setup.holding)
-        if not self._is_tamed:
-            points = self._points = setup.taming.apply(points)  # type: ignore[assignment]
-            self._is_tamed = True
-        return points
+        if self._points is None:
+            tamed = setup.taming.apply(self._matrix(setup.holding))
+            assert not isinstance(tamed, DeviceMatrix)
+            self._points = tamed
+        return self._points
 
     def _matrix(self, holding: Holding) -> HostMatrix:
         """Open what was not measured here, and keep the rows of the holding alone."""
-        if self._points is None:
-            files: list[tuple[str, list[Matrix]]] = []
+        if self._rows is None:
+            files: list[tuple[str, list[Any]]] = []
             for piece, begin, end, of in holding.parts:
                 parts = self._opened[piece] if piece in self._opened else piece.open()
-                if sum(map(len, parts)) != of:
-                    raise ValueError(
-                        f"{piece.name} has {sum(map(len, parts))} rows, and had {of} when the selection began"
-                    )
-                files.append((piece.name, list(_between(parts, begin, end))))
+                rows = sum(map(len, parts))
+                if rows != of:
+                    raise ValueError(f"{piece.name} has {rows} rows, and had {of} when the selection began")
+                held = [as_element_type(part, holding.dtype) for part in _between(parts, begin, end)]
+                files.append((piece.name, held))
             whole = PartedMatrix(files, holding.name)
-            matrix = whole if len(whole.parts) > 1 else whole.parts[0]
-            self._points = as_element_type(matrix, holding.dtype)  # type: ignore[assignment]
+            self._rows = whole if len(whole.parts) > 1 else whole.parts[0]
             self._opened.clear()
-        assert self._points is not None
-        return self._points
+        return self._rows
 
 
 def _between(parts: list[Matrix], begin: int, end: int) -> Iterator[Matrix]:
