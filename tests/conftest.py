@@ -89,6 +89,10 @@ _load_cuda_extension()
 NO_DEVICE = BACKENDS["cuda"].unavailable()
 # Kernels that run thread by thread are some thousand times slower.
 EMULATED = "emulate" in os.environ.get("FARPOINT_CUDA_EXTENSION", "")
+# Under `make sanitize` everything is several times slower and takes several times the memory.
+SANITIZED = any(name in os.environ.get("LD_PRELOAD", "") for name in ("libasan", "libtsan"))
+# Seconds that a busy machine, whose processors tests share, may add to what is promised.
+BUSY = 10.0 if SANITIZED else 0.3
 EVERY_ENGINE = _engines()
 ENGINES = [engine for engine in EVERY_ENGINE if engine.backend != "reference"]
 
@@ -103,7 +107,9 @@ def pytest_report_header() -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a device where there is none; where one must be, that is a failure."""
+    """Skip what cannot be run here. What needs a device fails instead where one must be."""
+    if SANITIZED and item.get_closest_marker("memory"):
+        pytest.skip("sanitizers take memory of their own")
     if item.get_closest_marker("gpu") and NO_DEVICE is not None:
         message = f"no CUDA device: {NO_DEVICE}"
         if os.environ.get("FARPOINT_REQUIRE_GPU"):

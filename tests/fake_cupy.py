@@ -79,7 +79,7 @@ class ndarray:  # noqa: N801
         return copied
 
     def __getitem__(self, key: Any) -> ndarray:
-        return ndarray(self._host[key], self.device.id)
+        return ndarray(self._host[key.host if isinstance(key, ndarray) else key], self.device.id)
 
     def __setitem__(self, key: Any, value: ndarray) -> None:
         assert isinstance(value, ndarray)

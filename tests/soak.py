@@ -22,7 +22,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Engine:
     threads: int
     eager: bool = False  # take up every stage at once
     spare: int | None = None  # bytes of memory above the least that works; None: no limit
+    known_share: float | None = None  # of a selection: made first, and gone on from
 
     def run(self, instance: Instance) -> Any:
         """Make the instance's call."""
@@ -56,6 +57,8 @@ class Engine:
         try:
             if self.spare is not None:
                 return instance.run_in(self.spare, self.backend, self.threads)
+            if self.known_share is not None:
+                return instance.run_in_two(self.backend, self.threads, self.known_share)
             return instance.run(self.backend, self.threads)
         finally:
             del os.environ[SIMD_VARIABLE], os.environ[EAGER_VARIABLE]
@@ -63,14 +66,24 @@ class Engine:
     def __str__(self) -> str:
         eager = " eager" if self.eager else ""
         memory = "" if self.spare is None else f" least memory + {self.spare:,}"
-        return f"{self.backend} {self.simd} {self.threads} thread{'s'[: self.threads > 1]}{eager}{memory}"
+        two = "" if self.known_share is None else f" in two, {self.known_share:.3f} first"
+        threads = f"{self.threads} thread{'s'[: self.threads > 1]}"
+        return f"{self.backend} {self.simd} {threads}{eager}{memory}{two}"
 
 
 def engines(random: Random, numba: bool) -> Iterator[Engine]:
-    """Every usable SIMD level, as users get it and eager, with numbers of threads drawn at random.
+    """Every usable SIMD level, as users get it and eager; a third of them select in two steps.
 
     One of them once more with a limit on memory, anything from the least that works.
     """
+    for engine in _engines(random, numba):
+        share = float(random.uniform(0, 1))
+        in_two = share < 1 / 3 and engine.spare is None
+        yield replace(engine, known_share=share * 3 if in_two else None)
+
+
+def _engines(random: Random, numba: bool) -> Iterator[Engine]:
+    """With numbers of threads drawn at random."""
     available = farpoint.show_config("dict")["backends"]["cpu"].get("simd_usable", [])
     for level in available:
         yield Engine("cpu", level, int(random.integers(1, 4)))

@@ -265,11 +265,31 @@ class Instance:
         least = least_memory(refused) if isinstance(refused, ValueError) else None
         return refused if least is None else self.run(backend, threads, least + spare)
 
+    def run_in_two(self, backend: str, threads: int, share: float) -> Any:
+        """Select a share of the rows first, and go on from these: what `run` does, the long way round."""
+        if self.function != "select":
+            return self.run(backend, threads)
+        k = self.options.get("k")
+        X = self.arguments[0]
+        free = len(X) - len(self.options.get("selected", ()))
+        first = max(1, round(share * (k if isinstance(k, int) else free)))
+        going_on = {name: value for name, value in self.options.items() if name not in _OF_THE_FIRST}
+        computing: dict[str, Any] = {"backend": backend, "threads": threads}
+        try:
+            selection = farpoint.select(X, **{**self.options, "k": first, "assign": False}, **computing)
+            return farpoint.extend(selection, X, **going_on, **computing)
+        except (ValueError, TypeError) as error:
+            return error
+
 
 def least_memory(refused: Exception) -> int | None:
     """Return what the refusal of a memory limit names as the least, if it is one."""
     found = re.search(r"^memory_limit = .* at least ([\d,]+) bytes are needed$", str(refused))
     return None if found is None else int(found[1].replace(",", ""))
+
+
+# Options of a selection that one which goes on from it takes over.
+_OF_THE_FIRST = ("metric", "start", "seed")
 
 
 @dataclass(frozen=True)

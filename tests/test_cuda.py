@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -442,6 +443,33 @@ def test_the_memory_of_a_call_can_be_limited(extension: FakeCuda, monkeypatch: p
     monkeypatch.setenv(backend.MEMORY_VARIABLE, "123456")
     farpoint.select(X, 2, backend="cuda")
     assert {where["memory"] for _, where in extension.calls} == {123456}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int8"])
+def test_selections_on_a_device_go_on(extension: FakeCuda, cupy: Any, tmp_path: Path, dtype: str) -> None:
+    array = X.astype(BFLOAT16 if dtype == "bfloat16" else dtype)
+    there = on_device(array, 1)
+    expected = farpoint.select(array, 30)
+    assert_same(farpoint.extend(farpoint.select(there, 10), there, 30), expected)
+    kept: dict[str, Any] = {"selected": [5], "anchors": on_device(array[:3], 1)}
+    assert_same(
+        farpoint.extend(farpoint.select(there, 10, **kept), there, 30, **kept),
+        farpoint.select(array, 30, selected=[5], anchors=array[:3]),
+    )
+    with pytest.raises(ValueError, match="was not made from this X"):
+        farpoint.extend(farpoint.select(there, 10), on_device(array[::-1].copy(), 1), 30)
+    # A run goes on elsewhere: on the device, on the host, and back.
+    path = tmp_path / "run.npz"
+    for points, k in ((there, 10), (array, 20), (there, 30)):
+        found = farpoint.select(points, k, checkpoint=path)
+        assert found.info["resumed_from"] == k - 10
+        assert found.info["backend"] == ("cpu" if points is array else "cuda")
+    assert_same(found, expected)
+    new = array[::-1] + np.asarray(3, dtype=array.dtype)
+    assert_same(
+        farpoint.update(found, on_device(new, 1), X=there),
+        farpoint.select(new, min_distance=found.h_min, anchors=array[found.indices]),
+    )
 
 
 def test_progress(extension: FakeCuda) -> None:

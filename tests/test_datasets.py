@@ -482,6 +482,9 @@ def test_which_files(tmp_path: Path) -> None:
     assert_same(
         farpoint.select(farpoint.open_matrix(tmp_path, key="y"), 9), farpoint.select(np.vstack((X, X[:5])), 9)
     )
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(ValueError, match=r"pipe\.npy: is not a regular file"):
+        farpoint.select(tmp_path / "pipe.npy", 3)
     # A file whose name is also a pattern.
     save(tmp_path / "[a].npy", X)
     assert_same(farpoint.select(tmp_path / "[a].npy", 9), farpoint.select(X, 9))

@@ -225,7 +225,7 @@ def test_the_extension_checks_what_would_crash() -> None:
         arguments = {
             "metric": "squared", "scale": 1.0, "largest": 10.0, "k": 2, "minimum_value": 0.0,
             "assign": False, "threads": 1, "simd": "", "eager": False, "listener": None,
-            "prior_value": np.inf, **extra,
+            "prior_value": np.inf, "memory_limit": None, "spill_folder": "", **extra,
         }  # fmt: skip
         found: dict[str, Any] = _cpu.select(
             points=points, dtype=dtype, prior=prior, selected=selected, anchors=anchors, **arguments

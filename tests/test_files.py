@@ -192,6 +192,22 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
         b'{"t": {"dtype": "F32", "shape": [4000, 4000], "data_offsets": [0, 64000000]}}',
         b'{"t": {"dtype": "F8_E4M3", "shape": [2, 2], "data_offsets": [0, 4]}}',
         b'{"t": {"dtype": "F32", "shape": "22", "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": ["2", 2], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2.0], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [true, 4], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2]}}',
+        b'{"t": {"dtype": ["F32"], "shape": [2, 2], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F99", "shape": [2, 2], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "shape": [2, 2], "data_offsets": [0, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}}',
+        b'{"t": {"dtype": "F32", "shape": [1, 2], "data_offsets": [8, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, '
+        b'"u": {"dtype": "F32", "shape": [1, 2], "data_offsets": [8, 16]}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, "__metadata__": {"a": 1}}',
+        b'{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, "__metadata__": {"a": NaN}}',
+        b'{"t": ' + b"[" * 100_000,
+        '{"t": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}'.encode("utf-16"),
     ],
 )
 def test_lying_safetensors(tmp_path: Path, header: bytes) -> None:
@@ -199,9 +215,34 @@ def test_lying_safetensors(tmp_path: Path, header: bytes) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 16)
     with pytest.raises(ValueError, match=r"lie\.safetensors"):
         farpoint.open_matrix(path)
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.numpy.load_file(path)
 
 
 def test_a_file_selects_as_its_array_does(folder: Path) -> None:
     expected = farpoint.select(X, 20).indices
     for name in ("x.npy", "one.npz", "x.parquet", "x.arrow", "x.safetensors"):
         np.testing.assert_array_equal(farpoint.select(folder / name, 20).indices, expected)
+
+
+def test_checksums_of_parquet_pages_are_compared(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"e": lists(X)}), path, compression="none", write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[content.index(X[40].tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.parquet cannot be read: .*CRC"):
+        farpoint.open_matrix(path)
+
+
+def test_offsets_of_arrow_lists_are_checked(tmp_path: Path) -> None:
+    """They are read without a look by whoever takes the lists apart."""
+    offsets = pa.array(np.arange(0, X.size + 1, X.shape[1], dtype=np.int32))
+    path = tmp_path / "x.arrow"
+    write_arrow(path, pa.table({"e": pa.ListArray.from_arrays(offsets, pa.array(X.ravel()))}))
+    content = bytearray(path.read_bytes())
+    at = content.index(np.arange(0, 100, 7, dtype=np.int32).tobytes())
+    content[at + 40 : at + 44] = b"\xff\xff\xff\x7f"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.arrow"):
+        farpoint.open_matrix(path)

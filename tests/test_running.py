@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from tests.conftest import Array, Engine, gpu
+from tests.conftest import BUSY, Array, Engine, gpu
 
 
 def rows(n: int, d: int = 64, seed: int = 0) -> Array:
@@ -95,8 +94,7 @@ def test_ctrl_c_ends_a_run_at_once(call: str, backend: str, threads: int) -> Non
     found = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
-    # 0.2 s is the promise; the rest is a busy machine's.
-    assert float(found.stdout) < 0.2 + 0.3, found.stdout
+    assert float(found.stdout) < 0.2 + BUSY, found.stdout
 
 
 def test_python_stays_responsive(engine: Engine) -> None:
@@ -135,26 +133,3 @@ def test_selections_at_once_do_not_meet(engine: Engine) -> None:
         for ours, theirs in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(ours.indices, theirs.indices)
             np.testing.assert_array_equal(ours.radii, theirs.radii)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_child_of_a_process_that_has_selected_can_select() -> None:
-    X = rows(5000)
-    expected = farpoint.select(X, 300, threads=2).indices
-    child = os.fork()
-    if child == 0:
-        same = np.array_equal(farpoint.select(X, 300, threads=2).indices, expected)
-        os._exit(0 if same else 1)
-    assert os.waitpid(child, 0)[1] == 0
-
-
-def test_many_selections_do_not_grow() -> None:
-    resource = pytest.importorskip("resource")
-    X = rows(500)
-    for _ in range(100):
-        farpoint.select(X, 50, threads=2)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(1000):
-        farpoint.select(X, 50, threads=2, assign=True)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 8_000  # kilobytes

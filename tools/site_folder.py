@@ -1,6 +1,9 @@
-"""Make a folder that holds the package as an install would, for machines where nothing can be installed.
+"""Make a folder that holds the package as an install would, from what was built in another folder.
 
 python tools/site_folder.py BUILD_FOLDER      makes BUILD_FOLDER/site; PYTHONPATH=BUILD_FOLDER/site uses it
+python tools/site_folder.py --python BUILD_FOLDER
+    also makes BUILD_FOLDER/python, an environment of that package and what else this Python has installed:
+    without the hook of an editable install, which comes before PYTHONPATH, in child processes too
 """
 
 from __future__ import annotations
@@ -8,6 +11,8 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import sysconfig
+import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +24,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--python", action="store_true")
+    options = parser.parse_args()
+    folder = options.folder.absolute()
     site = folder / "site"
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(
@@ -32,6 +39,11 @@ def main() -> None:
     info = site / f"farpoint-{found[1]}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: farpoint\nVersion: {found[1]}\n")
+    if options.python:
+        venv.create(folder / "python", clear=True)
+        packages = sysconfig.get_path("purelib", vars={"base": str(folder / "python")})
+        # Paths that come from a .pth file are not searched for such files, which hooks need.
+        Path(packages, "farpoint.pth").write_text(f"{site}\n{sysconfig.get_path('purelib')}\n")
     print(site)
 
 

@@ -61,7 +61,8 @@ struct MatrixView {
   Index columns = 0;
   std::ptrdiff_t row_stride = 0;
   ElementType type = ElementType::float32;
-  std::span<const MatrixPart> parts = {};
+  // GCC warns where the others alone are given, unless there is an initializer.
+  std::span<const MatrixPart> parts = {};  // NOLINT(readability-redundant-member-init)
 
   const std::byte* row(Index i) const {
     if (parts.empty()) [[likely]] {

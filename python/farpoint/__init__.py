@@ -10,14 +10,18 @@ array([0, 2, 3])
 6.0
 """
 
+import logging
+
 from farpoint._api import (
     ClosestPair,
     Nearest,
     covering_radius,
+    extend,
     h_min,
     nearest,
     pairwise_distances,
     select,
+    update,
 )
 from farpoint._config import __version__, show_config
 from farpoint._files import open_matrix
@@ -31,12 +35,17 @@ __all__ = [
     "Selection",
     "__version__",
     "covering_radius",
+    "extend",
     "h_min",
     "nearest",
     "open_matrix",
     "pairwise_distances",
     "select",
     "show_config",
+    "update",
 ]
+
+# Silent until the application says where messages go.
+logging.getLogger("farpoint").addHandler(logging.NullHandler())
 
 warn_if_pure_python()

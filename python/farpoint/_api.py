@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from farpoint import _validation as check
-from farpoint._config import __version__
-from farpoint._device_inputs import AnyMatrix, write_rows
-from farpoint._progress import Progress, listening
-from farpoint._start import center_row, random_row
-from farpoint.backends._protocol import Frame, PairProblem, SelectProblem
+from farpoint._checkpoint import Checkpoint
+from farpoint._device_inputs import AnyMatrix, element_type, host_rows, taken, write_rows
+from farpoint._picks import Picks
+from farpoint._progress import Progress
+from farpoint._selecting import prepare_selection
+from farpoint.backends._protocol import PairProblem
 from farpoint.selection import Selection
 
 # Rows of a block when distances are written to a float32 `out`.
@@ -52,6 +53,7 @@ def select(
     threads: int | None = None,
     memory_limit: int | str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress = False,
     seed: int | np.random.Generator | None = None,
 ) -> Selection:
@@ -106,6 +108,14 @@ def select(
         is in docs/memory.md.
     spill_folder : path-like, optional
         Folder for temporary files. Default: the system's. They are gone when the call ends, however it ends.
+    checkpoint : path-like, optional
+        Keep the picks in this file, once a minute and when the call is ended by Ctrl-C, SIGTERM or an
+        error; the same call goes on from there. So does one with another `k`, `min_distance`, `assign`,
+        `backend`, `device` or `threads`, which decide nothing about the order. Another X, `metric`, `start`,
+        `selected` or `anchors` is refused. Of X (and of `anchors`) that is seen by the shape, the element
+        type, a hash of 1,024 evenly spaced rows, the radii of some picks, and, for a memory map, the name,
+        size and time of last change of the file; a change of other rows is not seen. The file can be read
+        by `Selection.load` at any moment. See docs/long-runs.md.
     progress : bool or callable
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional
@@ -119,15 +129,19 @@ def select(
     Raises
     ------
     ValueError, TypeError
-        With the argument, what is wrong with it and what would be right.
+        With the argument or file, what is wrong with it and what would be right.
+    OSError, ImportError
+        A file cannot be read, or needs a package that is not installed: see `open_matrix`.
     RuntimeError
         The backend that was named cannot be used here.
     MemoryError
         What the system did not give, and for what.
     OSError
         A temporary file could not be written: the disk is full.
+    OSError
+        The checkpoint cannot be written; the one before is intact.
     KeyboardInterrupt
-        Ctrl-C ends a selection within a fraction of a second.
+        Ctrl-C ends a selection within a fraction of a second; with a checkpoint SIGTERM does too.
 
     Notes
     -----
@@ -158,91 +172,228 @@ def select(
     array([1])
     """
     began = time.perf_counter()
-    distance = check.check_min_distance(min_distance)
-    sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
-    loaded = check.load(
-        sources,
-        metric,
-        backend,
-        threads,
-        device,
-        convert_to_first=True,
+    kept = None if checkpoint is None else Checkpoint(checkpoint)
+    task = prepare_selection(
+        X,
+        k,
+        metric=metric,
+        selected=selected,
+        anchors=anchors,
+        min_distance=min_distance,
+        assign=assign,
+        backend=backend,
+        device=device,
+        threads=threads,
         memory_limit=memory_limit,
         spill_folder=spill_folder,
     )
-    n = len(loaded.matrices[0])
-    rows = check.check_selected(selected, n)
-    count = check.check_count(k, n, n - len(rows), distance)
-    prepared = check.prepare(loaded, count)
-    points, frame = prepared.matrices[0], prepared.frame
-    kept_away = anchors is not None or len(rows) > 0
-    first = _first_row(check.check_start(start, seed, n, kept_away), points, frame, seed)
-    prior, prior_radii = np.array(first, dtype=np.int64), np.full(len(first), np.inf)
+    first = task.first_row(start, seed)
+    if kept is not None and start == "random" and seed is None and kept.first_row is not None:
+        # A start that cannot be drawn again is the one that was drawn.
+        first = kept.first_row
+    known = Picks.start(first)
+    if kept is not None:
+        resumed = kept.resume(task.fingerprint(first, X))
+        if resumed is not None:
+            task.check_made_here(resumed, kept.name)
+            known = resumed
+    return task.run(known, progress=progress, checkpoint=kept, began=began)
 
-    def smallest_value(distance: float) -> float:
-        return prepared.metric.smallest_value(distance, prepared.unit, frame.stored)
 
-    minimum = 0.0 if distance is None else smallest_value(distance)
-    with listening(progress, count, prior_radii, prepared.metric, prepared.unit) as listener:
-        problem = SelectProblem(
-            points=points,
-            frame=frame,
-            k=count,
-            prior=prior,
-            prior_value=smallest_value(prior_radii[-1]) if len(prior) else math.inf,
-            selected=rows,
-            anchors=prepared.matrices[1] if anchors is not None else None,
-            minimum_value=minimum,
-            assign=bool(assign),
-            listener=listener,
+def extend(
+    selection: Selection,
+    X: Any,
+    k: int | float | None = None,
+    *,
+    selected: npt.ArrayLike | None = None,
+    anchors: Any = None,
+    min_distance: float | None = None,
+    assign: bool = False,
+    backend: str = "auto",
+    device: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
+    progress: Progress = False,
+) -> Selection:
+    """Select more rows after those of an earlier selection, without picking these again.
+
+    Parameters
+    ----------
+    selection : Selection
+        What `select` returned for the same X, a prefix of it, or what was loaded from a file or a checkpoint.
+    X : (n, d) array_like, or paths
+        The matrix that it was made from.
+    k : int or float, optional
+        How many rows altogether, as for `select`.
+    selected, anchors
+        What the selection was kept away from: the same as then.
+    min_distance, assign, backend, device, threads, memory_limit, spill_folder, progress
+        As for `select`; none of them need be as it was.
+
+    Returns
+    -------
+    Selection
+        What ``select(X, k, ...)`` with the metric and the first pick of `selection` returns, to the bit: with
+        a `k` that is smaller than the selection, or a larger `min_distance`, the beginning of it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `select`; and the selection was made from another X, or with others to keep away from. That is
+        seen by the shape, the element type, and the radii of some of its picks, which are computed again.
+
+    Notes
+    -----
+    Of an engine's state only the picks are kept, and what else it needs is made again: most rows need to meet
+    a few of the picks only. docs/long-runs.md says what that costs.
+
+    Examples
+    --------
+    >>> X = np.array([[0, 0], [1, 0], [0, 1], [10, 0], [0, 7]], dtype=np.float32)
+    >>> s = farpoint.select(X, k=2)
+    >>> farpoint.extend(s, X, k=4).indices
+    array([0, 3, 4, 1])
+    """
+    began = time.perf_counter()
+    _check_selection(selection)
+    task = prepare_selection(
+        X,
+        k,
+        metric=selection.metric,
+        selected=selected,
+        anchors=anchors,
+        min_distance=min_distance,
+        assign=assign,
+        backend=backend,
+        device=device,
+        threads=threads,
+        memory_limit=memory_limit,
+        spill_folder=spill_folder,
+    )
+    _check_belongs(selection, task.loaded.matrices[0])
+    known = Picks(selection.indices, selection.radii, selection.covering_radius)
+    task.check_made_here(known, "selection")
+    if not len(known) and not task.keeps_away:
+        raise ValueError("selection is empty: give what it was kept away from (selected, anchors)")
+    return task.run(known, progress=progress, checkpoint=None, began=began)
+
+
+def update(
+    selection: Selection,
+    X_new: Any,
+    k: int | float | None = None,
+    *,
+    X: Any,
+    anchors: Any = None,
+    min_distance: float | None = None,
+    assign: bool = False,
+    backend: str = "auto",
+    device: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
+    progress: Progress = False,
+) -> Selection:
+    """Select from rows that arrived later those that keep the `h_min` of an earlier selection.
+
+    The rows of `selection` stay selected. The new ones are chosen one by one, each the farthest from all
+    before it, old and new, until the next would be closer than `h_min`.
+
+    Parameters
+    ----------
+    selection : Selection
+        What was selected so far.
+    X_new : (m, d) array_like, or paths
+        The rows that arrived, without those of before.
+    k : int or float, optional
+        At most so many of them. Default: all that keep `h_min`.
+    X : (n, d) array_like, or paths
+        The matrix that `selection` was made from.
+    anchors : (a, d) array_like, optional
+        Other vectors to keep away from: what `selection` was kept away from, or selected before it.
+    min_distance : float, optional
+        Keep this distance instead of ``selection.h_min``.
+    assign, backend, device, threads, memory_limit, spill_folder, progress
+        As for `select`.
+
+    Returns
+    -------
+    Selection
+        Row numbers are those of `X_new`. May be empty.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `select`; and `X` is not what `selection` was made from, which is seen by its shape and type
+        alone.
+
+    Notes
+    -----
+    This is ``select(X_new, k, anchors=X[selection.indices], min_distance=selection.h_min)``, with the metric
+    of the selection. A third batch is kept away from both selections before it, and keeps the first `h_min`::
+
+        first = farpoint.select(X0, 1000)
+        second = farpoint.update(first, X1, X=X0)
+        third = farpoint.update(second, X2, X=X1, anchors=X0[first.indices], min_distance=first.h_min)
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [4.0], [9.0], [5.0]])
+    >>> s = farpoint.select(X, k=3)
+    >>> s.h_min
+    4.0
+    >>> farpoint.update(s, [[8.0], [14.0], [13.5], [20.0]], X=X).indices
+    array([3, 1])
+    """
+    _check_selection(selection)
+    before = check.load([(X, "X")], selection.metric, backend, threads, device).matrices[0]
+    _check_belongs(selection, before)
+    kept = taken(before, selection.indices)
+    if anchors is not None:
+        others = check.load([(anchors, "anchors")], selection.metric, backend, threads, device).matrices[0]
+        if others.shape[1] != kept.shape[1]:
+            raise ValueError(f"anchors has {others.shape[1]} columns where X has {kept.shape[1]}")
+        kept = np.concatenate((host_rows(kept, 0, len(kept)), host_rows(others, 0, len(others))))
+    if min_distance is None and math.isfinite(selection.h_min):
+        min_distance = selection.h_min
+    if min_distance is None and k is None:
+        raise ValueError(
+            f"the selection has no h_min to keep: it has {len(selection)} picks and was kept away from "
+            "nothing; give min_distance or k"
         )
-        raw = prepared.run(
-            lambda chosen: chosen.select(problem),
-            f"{n:,} rows of {points.shape[1]:,} columns and k = {count:,}",
-        )
-        if listener is not None:
-            listener.complete(raw)
-    label_values = raw.label_values
-    radii = prepared.metric.distances(raw.values, prepared.unit)
-    return Selection(
-        indices=np.concatenate((prior, raw.indices)),
-        radii=np.concatenate((prior_radii, radii)),
-        covering_radius=prepared.metric.distance(raw.next_value, prepared.unit),
-        metric=prepared.metric.name,
-        labels=raw.labels,
-        distances=None if label_values is None else prepared.metric.distances(label_values, prepared.unit),
-        info={
-            "backend": prepared.plan.backend.name,
-            "version": __version__,
-            "n": n,
-            "d": points.shape[1],
-            "dtype": frame.dtype,
-            "threads": frame.threads,
-            "seconds": time.perf_counter() - began,
-            "simd": None,
-            "device": None,
-            "fraction_evaluated": 1.0,
-            **({} if loaded.files is None else {"files": _file_records(loaded.files)}),
-            **raw.statistics,
-        },
+    return select(
+        X_new,
+        k,
+        metric=selection.metric,
+        anchors=host_rows(kept, 0, len(kept)) if len(kept) else None,
+        min_distance=min_distance,
+        assign=assign,
+        backend=backend,
+        device=device,
+        threads=threads,
+        memory_limit=memory_limit,
+        spill_folder=spill_folder,
+        progress=progress,
     )
 
 
-def _file_records(files: list[tuple[str, int]]) -> list[dict[str, Any]]:
-    return [{"name": name, "rows": rows} for name, rows in files]
+def _check_selection(selection: object) -> None:
+    if not isinstance(selection, Selection):
+        raise TypeError(f"selection must be a farpoint.Selection, not {type(selection).__name__}")
 
 
-def _first_row(
-    start: int | str | None, points: AnyMatrix, frame: Frame, seed: int | np.random.Generator | None
-) -> list[int]:
-    if start is None:
-        return []
-    if start == "center":
-        return [center_row(points, frame)]
-    if start == "random":
-        return [random_row(len(points), seed)]
-    assert isinstance(start, int)
-    return [start]
+def _check_belongs(selection: Selection, matrix: AnyMatrix) -> None:
+    """Raise if the selection was made from a matrix of another shape or element type."""
+    rows, columns = matrix.shape
+    for name, here in (("n", rows), ("d", columns), ("dtype", element_type(matrix))):
+        there = selection.info.get(name, here)
+        if there != here:
+            raise ValueError(f"selection was not made from this X: {name} is {there} there and {here} here")
+    if len(selection) and int(selection.indices.max()) >= rows:
+        raise ValueError(
+            f"selection was not made from this X: it holds row {selection.indices.max()} of {rows}"
+        )
 
 
 def nearest(

@@ -16,7 +16,7 @@ from farpoint._inputs import DLPACK_CUDA, as_supported, bfloat16, check_shape
 from farpoint._parts import PartedMatrix
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._engine import raw
-from farpoint.backends._protocol import HostMatrix, Matrix
+from farpoint.backends._protocol import HostMatrix, IndexArray, Matrix
 
 AnyMatrix = HostMatrix | DeviceMatrix
 
@@ -107,6 +107,25 @@ def element_type(matrix: AnyMatrix) -> str:
 def host_rows(matrix: AnyMatrix, begin: int, end: int) -> Matrix:
     """Return rows on the host, with the values that they have; bfloat16 of a device comes as float32."""
     return matrix.host(begin, end) if isinstance(matrix, DeviceMatrix) else matrix[begin:end]
+
+
+def taken(matrix: AnyMatrix, rows: IndexArray) -> Matrix | DeviceMatrix:
+    """Return a matrix of some rows, in the order given and where `matrix` is."""
+    if not isinstance(matrix, DeviceMatrix):
+        return matrix.take(rows) if isinstance(matrix, PartedMatrix) else matrix[rows]
+    import cupy
+
+    with matrix.array.device:
+        return _matrix(cupy, matrix.array[cupy.asarray(rows)], matrix.element_type)
+
+
+def host_bits(matrix: Matrix | DeviceMatrix) -> Matrix:
+    """Return all rows on the host, bit by bit as they are; bfloat16 comes as uint16."""
+    if not isinstance(matrix, DeviceMatrix):
+        return np.asarray(raw(matrix))
+    with matrix.array.device:
+        bits: Matrix = matrix.array.get()
+    return bits
 
 
 def write_rows(target: Any, rows: slice, values: Matrix) -> None:

@@ -157,21 +157,25 @@ def from_arrow(source: Any, name: str, first_row: int = 0) -> np.ndarray[Any, An
         raise TypeError(f"{name} is a table; pass the column that holds the embeddings")
     if isinstance(source, pa.Tensor):
         return np.asarray(source.to_numpy())
-    if isinstance(source, pa.ChunkedArray):
-        array = source.combine_chunks()
-    elif isinstance(source, pa.Array):
+    if isinstance(source, (pa.Array, pa.ChunkedArray)):
         array = source
     elif hasattr(source, "__arrow_c_array__"):
         array = pa.array(source)
     else:
-        array = pa.chunked_array(source).combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # zero chunks
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+        array = pa.chunked_array(source)
     if isinstance(array.type, pa.FixedShapeTensorType):
         if len(array.type.shape) != 1:
             shape = (len(array), *array.type.shape)
             raise ValueError(f"{name} must be 2-D (rows, columns); it has shape {shape}")
-        array = array.storage
+        # Before chunks are combined: pyarrow does not combine tensors that name an order of dimensions.
+        if isinstance(array, pa.ChunkedArray):
+            array = pa.chunked_array([chunk.storage for chunk in array.chunks], array.type.storage_type)
+        else:
+            array = array.storage
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # zero chunks
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     kind = array.type
     if array.null_count:
         row = first_row + _first_null(array)
@@ -231,7 +235,7 @@ def supported_type(array: Any, name: str) -> str:
     target = _PROMOTIONS.get(dtype)
     if target is None:
         raise TypeError(f"{name} has dtype {array.dtype}; supported are {', '.join(supported('dtypes'))}")
-    if dtype in ("int64", "uint64") and array.size:
+    if dtype in ("int64", "uint64") and 0 not in array.shape:
         low, high = int(array.min()), int(array.max())
         if max(-low, high) > _EXACT_IN_FLOAT64:
             raise TypeError(

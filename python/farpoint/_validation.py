@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 import os
@@ -42,6 +43,8 @@ from farpoint.backends._protocol import (
     ScanResult,
 )
 
+_log = logging.getLogger("farpoint.select")
+
 Result = TypeVar("Result")
 
 # float64 elements are used as they are while their squares, and the squares of their differences, stay far
@@ -81,10 +84,13 @@ class Plan:
         """Do `work`."""
         try:
             return work(self.backend)
-        except MemoryError:
+        except MemoryError as error:
             if self.fallback is None:
                 raise
-        self.backend, self.fallback = self.fallback(), None
+            reason = error
+        chosen, self.fallback = self.fallback(), None
+        _log.info("backend %s instead of %s: %s", chosen.name, self.backend.name, reason)
+        self.backend = chosen
         return work(self.backend)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from farpoint._archives import ArrayArchive, open_archive
 from farpoint._atomic import atomic_write
 from farpoint._metrics import METRICS
 
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = 1
+_REQUIRED = {"farpoint_selection", "indices", "radii", "covering_radius", "metric", "info"}
+# A checkpoint is a selection that also says which problem it belongs to.
+_KNOWN = _REQUIRED | {"labels", "distances", "problem"}
+_LONGEST_METRIC = 100  # characters
+_LONGEST_INFO = 1 << 20
 
 
 class Locations(NamedTuple):
@@ -57,8 +61,10 @@ class Selection:
     info : dict
         For every backend ``backend``, ``simd`` (None where there is no choice), ``device`` (index and name of
         the CUDA device; None on others), ``threads``, ``seconds``, ``fraction_evaluated`` (share of the pairs
-        that were looked at), ``n``, ``d``, ``dtype``, ``version``. Of files, ``files``: a dictionary with
-        ``name`` and ``rows`` for each, in order (see `locate`). The C++ and CUDA engines add ``levels``;
+        that were looked at), ``n``, ``d``, ``dtype``, ``version``, ``resumed_from`` (how many picks are from
+        an earlier selection or a checkpoint; the rest tells of the others). What is not known yet in the
+        checkpoint of an unfinished run is None. Of files, ``files``: a dictionary with ``name`` and ``rows``
+        for each, in order (see `locate`). The C++ and CUDA engines add ``levels``;
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
@@ -168,66 +174,81 @@ class Selection:
         ----------
         path : path-like
             Written as given; no suffix is appended.
-        """
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "farpoint_selection": np.array(_FORMAT),
-            "indices": self.indices,
-            "radii": self.radii,
-            "covering_radius": np.array(self.covering_radius),
-            "metric": np.array(self.metric),
-            "info": np.array(json.dumps(self.info)),
-        }
-        if self.labels is not None and self.distances is not None:
-            arrays["labels"] = self.labels
-            arrays["distances"] = self.distances
-        with atomic_write(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Selection:
-        """Read what `save` wrote.
 
         Raises
         ------
         ValueError
-            The file is not a saved selection, or is damaged.
+            `info` takes more than a million characters.
+        OSError
+            It cannot be written; what was there before still is.
         """
-        try:
-            # Opened here: numpy leaves a file that it cannot read open.
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return cls._from_arrays(dict(archive))
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"{path} is not a saved selection: {error}") from error
-        except Exception as error:  # zlib.error, struct.error: whatever a damaged archive raises
-            raise ValueError(f"{path} is damaged: {error}") from error
+        with atomic_write(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **selection_arrays(self))  # type: ignore[arg-type]
 
     @classmethod
-    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> Selection:
-        version = int(arrays["farpoint_selection"])
-        if version != _FORMAT:
-            raise ValueError(f"format {version}, where this version of farpoint reads {_FORMAT}")
-        metric = str(arrays["metric"])
+    def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> Selection:
+        """Read what `save` wrote. The file may come from anyone: it runs no code, and is checked.
+
+        Parameters
+        ----------
+        path : path-like
+            A saved selection or a checkpoint.
+        limit : int, optional
+            How many bytes its arrays may take in memory. Default: 256 MiB or a hundred times the size of the
+            file, whichever is more, which only `labels` of very many rows with few picks can exceed.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        ValueError
+            The file is not a saved selection, is damaged, or expands beyond `limit`.
+        OSError
+            The file cannot be opened.
+        """
+        try:
+            with open_archive(path, limit=limit) as archive:
+                return cls._from_archive(archive)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a saved selection: {error}") from error
+
+    @classmethod
+    def _from_archive(cls, archive: ArrayArchive) -> Selection:
+        """Take what an archive says of a selection, if it can be true."""
+        names = set(archive.names)
+        if "farpoint_selection" in names:
+            version = int(archive.array("farpoint_selection", dtype=np.int64, dimensions=0))
+            if version != _FORMAT:
+                raise ValueError(f"format {version}, where this version of farpoint reads {_FORMAT}")
+        if not _REQUIRED <= names <= _KNOWN:
+            raise ValueError(f"it holds {_listed(names)}, where a selection has {_listed(_REQUIRED)}")
+        metric = archive.text("metric", longest=_LONGEST_METRIC)
         if metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}")
-        indices, radii = arrays["indices"], arrays["radii"]
-        if indices.dtype != np.int64 or radii.dtype != np.float64:
-            raise ValueError("indices and radii have the wrong dtype")
-        if indices.ndim != 1 or indices.shape != radii.shape:
-            raise ValueError("indices and radii differ in shape")
+        info = archive.json_object("info", longest=_LONGEST_INFO)
+        rows = info.get("n")
+        indices = archive.array("indices", dtype=np.int64, dimensions=1)
+        radii = archive.array("radii", dtype=np.float64, dimensions=1)
+        if indices.shape != radii.shape:
+            raise ValueError("indices and radii differ in length")
         if np.isnan(radii).any() or (radii < 0).any() or (radii[1:] > radii[:-1]).any():
             raise ValueError("radii are not non-increasing distances")
         if (indices < 0).any() or len(np.unique(indices)) != len(indices):
             raise ValueError("indices are not distinct rows")
-        covering_radius = float(arrays["covering_radius"])
+        if isinstance(rows, int) and (indices >= rows).any():
+            raise ValueError(f"indices are not rows of the {rows} that info tells of")
+        covering_radius = float(archive.array("covering_radius", dtype=np.float64, dimensions=0))
         if not covering_radius >= 0 or (radii < covering_radius).any():
             raise ValueError("covering_radius is not a distance, or larger than a radius")
-        info = json.loads(str(arrays["info"]))
-        if not isinstance(info, dict):
-            raise ValueError("info is not a dictionary")
-        labels, distances = arrays.get("labels"), arrays.get("distances")
-        _check_assignment(labels, distances, len(indices))
+        labels = distances = None
+        if names & {"labels", "distances"}:
+            labels = archive.array("labels", dtype=np.int64, dimensions=1)
+            distances = archive.array("distances", dtype=np.float64, dimensions=1)
+            if isinstance(rows, int) and len(labels) != rows:
+                raise ValueError(f"there are {len(labels)} labels for the {rows} rows that info tells of")
+            _check_assignment(labels, distances, indices, covering_radius)
         if "files" in info:
             _check_files(info["files"], indices)
         return cls(
@@ -304,17 +325,43 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
     return names, rows
 
 
+def selection_arrays(selection: Selection) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file that `Selection.load` reads."""
+    info = json.dumps(selection.info)
+    if len(info) > _LONGEST_INFO:
+        raise ValueError(f"info takes {len(info)} characters as JSON, where {_LONGEST_INFO} are the most")
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "farpoint_selection": np.array(_FORMAT),
+        "indices": selection.indices,
+        "radii": selection.radii,
+        "covering_radius": np.array(selection.covering_radius),
+        "metric": np.array(selection.metric),
+        "info": np.array(info),
+    }
+    if selection.labels is not None and selection.distances is not None:
+        arrays["labels"] = selection.labels
+        arrays["distances"] = selection.distances
+    return arrays
+
+
 def _check_assignment(
-    labels: npt.NDArray[Any] | None, distances: npt.NDArray[Any] | None, picks: int
+    labels: npt.NDArray[np.int64],
+    distances: npt.NDArray[np.float64],
+    indices: npt.NDArray[np.int64],
+    covering_radius: float,
 ) -> None:
     """Check what a file says of each row's nearest pick."""
-    if labels is None and distances is None:
-        return
-    if labels is None or distances is None or labels.ndim != 1 or labels.shape != distances.shape:
-        raise ValueError("labels and distances differ in shape")
-    if labels.dtype != np.int64 or distances.dtype != np.float64:
-        raise ValueError("labels and distances have the wrong dtype")
-    if (labels < -1).any() or (labels >= picks).any():
+    if labels.shape != distances.shape:
+        raise ValueError("labels and distances differ in length")
+    if (indices >= len(labels)).any():
+        raise ValueError("indices are not rows that have labels")
+    if (labels < -1).any() or (labels >= len(indices)).any():
         raise ValueError("labels are not positions in indices")
-    if not (distances >= 0).all():
-        raise ValueError("distances are not distances")
+    if not ((distances >= 0) & (distances <= covering_radius)).all():
+        raise ValueError("distances are not distances within covering_radius")
+
+
+def _listed(names: set[str]) -> str:
+    """Name arrays; a few of them, for a file from anyone may hold any number."""
+    shown = sorted(names)[:10]
+    return ", ".join(shown)[:200] + (", ..." if len(shown) < len(names) else "") if names else "no arrays"

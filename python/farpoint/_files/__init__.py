@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,16 +174,20 @@ def _read(path: Path, key: str | None, column: str | None, spool: Spool) -> list
     form = _format_of(path)
     wanted = {"key": key, "column": column, None: None}[form.option]
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise ValueError(f"{path} is empty")
+        if not path.is_dir():
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe, whose opening would wait
+                raise ValueError("is not a regular file")
+            if status.st_size == 0:
+                raise ValueError("is empty")
         return form.read(path, wanted, spool)
     except ImportError:
         raise
     except ValueError as error:
         message = _first_line(error)
-        raise ValueError(message if str(path) in message else f"{path}: {message}") from error
+        raise ValueError(message if message.startswith(str(path)) else f"{path}: {message}") from error
     except TypeError as error:
-        if str(path) in str(error):
+        if str(error).startswith(str(path)):
             raise
         raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
     except MemoryError as error:

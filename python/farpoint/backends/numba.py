@@ -9,9 +9,11 @@ canonical distance.
 from __future__ import annotations
 
 import importlib.util
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -66,14 +68,58 @@ def _kernels() -> Any:
     return _numba_kernels
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Blocks run on our own threads, so each product runs on one."""
-    if importlib.util.find_spec("threadpoolctl") is None:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
+class _OneBlasThread:
+    """While any call is inside, matrix products run on the thread that asks for them: calls have their own.
 
-    limited: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
-    return limited
+    How many threads BLAS has is a setting of the whole process, so the first call in changes it and the last
+    one out restores it. threadpoolctl lets only the thread that changed it restore it, hence the keeper.
+    A child of a process that has calls inside keeps the one thread.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._keeper: ThreadPoolExecutor | None = None
+        self._limits: Any = None
+
+    def _limit(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        self._limits = threadpool_limits(limits=1, user_api="blas")
+
+    def _restore(self) -> None:
+        self._limits.restore_original_limits()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            # It is still there if Ctrl-C came between these lines.
+            if self._keeper is None and importlib.util.find_spec("threadpoolctl") is not None:
+                self._keeper = ThreadPoolExecutor(1)
+                self._keeper.submit(self._limit).result()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._keeper is not None:
+                self._keeper.submit(self._restore)
+                self._keeper.shutdown()
+                self._keeper = None
+
+
+_one_blas_thread = _OneBlasThread()
+
+
+@contextmanager
+def _team(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Return the threads of a call, which end with it."""
+    with _one_blas_thread, ThreadPoolExecutor(threads) as team:
+        yield team
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:
@@ -216,9 +262,8 @@ class _Workspace:
                 self.frame.stored is np.float64,
             )
 
-        with _one_blas_thread():
-            for _ in self.team.map(lower_block, _blocks(len(own.rows), _product_rows(own.rows.shape[1]))):
-                pass
+        for _ in self.team.map(lower_block, _blocks(len(own.rows), _product_rows(own.rows.shape[1]))):
+            pass
 
 
 class NumbaBackend:
@@ -247,14 +292,14 @@ class NumbaBackend:
         matrices = [problem.points] if problem.anchors is None else [problem.points, problem.anchors]
         candidates = min(_CANDIDATES, len(problem.points)) * problem.points.shape[1] * 8
         problem.frame.check_memory(_least_memory(matrices, problem.frame) + state + candidates)
-        with ThreadPoolExecutor(problem.frame.threads) as team:
+        with _team(problem.frame.threads) as team:
             return _Selector(problem, team).run()
 
     def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
         """Nearest row of y for each row of x."""
         results = len(problem.x) * 2 * 8
         problem.frame.check_memory(_least_memory([problem.x, problem.y], problem.frame) + results)
-        with ThreadPoolExecutor(problem.frame.threads) as team:
+        with _team(problem.frame.threads) as team:
             workspace = _Workspace(problem.x, problem.frame, team)
             other = workspace.read(problem.y)
             values = np.full(len(problem.x), np.inf)
@@ -266,7 +311,7 @@ class NumbaBackend:
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
         problem.frame.check_memory(_least_memory([problem.x], problem.frame))
-        with ThreadPoolExecutor(problem.frame.threads) as team:
+        with _team(problem.frame.threads) as team:
             workspace = _Workspace(problem.x, problem.frame, team)
             best = (float("inf"), -1, -1)
             # Rows rise, and a later row must be strictly closer, so ties stay with the lowest pair.
@@ -288,35 +333,34 @@ class NumbaBackend:
         share = -(-len(values) // workspace.frame.threads)
         share = max(1, min(share, _product_rows(side.rows.shape[1])))
 
-        with _one_blas_thread():
-            # One chunk after another, so that the lowest of equally near rows is met first.
-            for chunk in _blocks(len(side.rows), _CHUNK_ROWS):
-                if chunk.stop <= rows.start + 1:
-                    continue
-                other = screen.pack(side, chunk)
+        # One chunk after another, so that the lowest of equally near rows is met first.
+        for chunk in _blocks(len(side.rows), _CHUNK_ROWS):
+            if chunk.stop <= rows.start + 1:
+                continue
+            other = screen.pack(side, chunk)
 
-                def lower(local: slice, chunk: slice = chunk, other: _Packed = other) -> None:
-                    workspace.kernels.lower_pairs(
-                        packed.rows[local] @ other.rows.T,
-                        side.rows,
-                        side.self_dots,
-                        packed.norms[local],
-                        other.norms,
-                        rows.start + local.start,
-                        chunk.start,
-                        values[local],
-                        labels[local],
-                        screen.usable,
-                        screen.shrink,
-                        screen.absolute,
-                        screen.to_packed,
-                        screen.cosine,
-                        workspace.frame.scale,
-                        workspace.frame.stored is np.float64,
-                    )
+            def lower(local: slice, chunk: slice = chunk, other: _Packed = other) -> None:
+                workspace.kernels.lower_pairs(
+                    packed.rows[local] @ other.rows.T,
+                    side.rows,
+                    side.self_dots,
+                    packed.norms[local],
+                    other.norms,
+                    rows.start + local.start,
+                    chunk.start,
+                    values[local],
+                    labels[local],
+                    screen.usable,
+                    screen.shrink,
+                    screen.absolute,
+                    screen.to_packed,
+                    screen.cosine,
+                    workspace.frame.scale,
+                    workspace.frame.stored is np.float64,
+                )
 
-                for _ in workspace.team.map(lower, _blocks(len(values), share)):
-                    pass
+            for _ in workspace.team.map(lower, _blocks(len(values), share)):
+                pass
 
     def pairwise(self, problem: PairProblem) -> ValueArray:
         """All values."""
@@ -334,7 +378,7 @@ class NumbaBackend:
                 x[rows], y[others], out[rows, others], cosine, frame.scale, frame.stored is np.float64
             )
 
-        with ThreadPoolExecutor(frame.threads) as team:
+        with _team(frame.threads) as team:
             for others in _blocks(len(y), columns):
                 for _ in team.map(fill, ((rows, others) for rows in _blocks(len(x), _PAIRWISE_ROWS))):
                     pass

@@ -85,9 +85,9 @@ class ReferenceBackend:
     def select(self, problem: SelectProblem) -> RawSelection:
         """Pick the farthest row, again and again."""
         points, frame = problem.points, problem.frame
-        # Values, labels, new values, those of free rows, and three masks.
+        # Values, labels, new values, those that are nearer, those of free rows, and three masks.
         frame.check_memory(
-            len(points) * (4 * 8 + 3) + problem.k * _PICK_BYTES + _block_bytes(points.shape[1])
+            len(points) * (6 * 8 + 3) + problem.k * _PICK_BYTES + _block_bytes(points.shape[1])
         )
         values = np.full(len(points), np.inf)
         labels = np.full(len(points), -1)

@@ -1,7 +1,7 @@
 """The command line: farpoint select | hmin | info | demo.
 
-Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted. A command that fails
-writes nothing.
+Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted, by SIGTERM too. A command
+that fails writes nothing but its checkpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from farpoint._config import __version__
+from farpoint._signals import sigterm_interrupts
 from farpoint.cli import _demo, _hmin, _info, _select
+from farpoint.cli._common import log_on_standard_error
 
 _COMMANDS = (_select, _hmin, _info, _demo)
 
@@ -56,8 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # --help, --version and mistakes
         return end.code if isinstance(end.code, int) else 2
     try:
-        options.run(options)
-        sys.stdout.flush()
+        with sigterm_interrupts(), log_on_standard_error(getattr(options, "verbose", 0), options.json):
+            options.run(options)
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("farpoint: interrupted", file=sys.stderr)
         return 130

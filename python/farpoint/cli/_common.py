@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from farpoint._atomic import try_to_write
 from farpoint._files import open_files
 from farpoint._metrics import METRICS
 from farpoint._parts import PartedMatrix
+from farpoint._progress import TimeLeft
 from farpoint.backends import BACKENDS
+
+_SECONDS_BETWEEN_LINES = 0.25
 
 
 def add_input(command: argparse.ArgumentParser) -> None:
@@ -50,17 +59,83 @@ def add_computation(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--spill-folder", metavar="FOLDER", help="for temporary files (default: the system's)"
     )
-    command.add_argument("--json", action="store_true", help="JSON on standard output")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="JSON on standard output; progress and log as JSON lines on standard error",
+    )
+    command.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="log what happens to standard error; -vv: in detail",
+    )
 
 
-def check_writable(path: Path) -> None:
-    """Raise before the work is done, not after it."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give a file to write")
-    folder = path.parent
-    if not folder.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {folder}")
-    _try_to_write(folder, path)
+@contextmanager
+def log_on_standard_error(verbosity: int, as_json: bool) -> Iterator[None]:
+    """Show the package's log: nothing, what happens, details."""
+    if verbosity == 0:
+        yield
+        return
+    logger = logging.getLogger("farpoint")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter("%(name)s: %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        event = {"event": "log", "level": record.levelname.lower(), "message": record.getMessage()}
+        return json.dumps({**event, "logger": record.name})
+
+
+class JsonProgress:
+    """Progress as JSON lines on standard error: an argument for `farpoint.select`.
+
+    Parameters
+    ----------
+    total_is_known : bool
+        False: there are as many picks as a minimum distance allows.
+    """
+
+    def __init__(self, total_is_known: bool) -> None:
+        self._total_is_known = total_is_known
+        self._began = time.perf_counter()
+        self._left = TimeLeft()
+        self._next_line = 0.0
+        self._pending: dict[str, Any] | None = None
+
+    def __call__(self, done: int, total: int, radius: float) -> None:
+        """Take a report."""
+        seconds = time.perf_counter() - self._began
+        self._left.reached(done, seconds)
+        left = self._left.until(total) if self._total_is_known else None
+        self._pending = {
+            "event": "progress",
+            "done": done,
+            "total": total if self._total_is_known else None,
+            "radius": radius if math.isfinite(radius) else None,
+            "seconds": round(seconds, 3),
+            "seconds_left": None if left is None else round(left, 3),
+        }
+        if seconds >= self._next_line:
+            self._next_line = seconds + _SECONDS_BETWEEN_LINES
+            self.finish()
+
+    def finish(self) -> None:
+        """Print the last report, if it was held back."""
+        if self._pending is not None:
+            print(json.dumps(self._pending), file=sys.stderr, flush=True)
+            self._pending = None
 
 
 def check_folder(path: Path) -> None:
@@ -70,16 +145,7 @@ def check_folder(path: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise ValueError(f"{path} cannot be written: {existing.name} is a file; give a folder")
-    _try_to_write(existing, path)
-
-
-def _try_to_write(folder: Path, path: Path) -> None:
-    # Asking for permissions would not do: they say nothing of a file system that is read-only.
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    try_to_write(existing, path)
 
 
 def print_json(record: dict[str, Any]) -> None:

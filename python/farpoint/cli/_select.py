@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import farpoint
-from farpoint._atomic import atomic_write
+from farpoint._atomic import atomic_write, check_writable
 from farpoint._files import name_of, read_npy
 from farpoint.cli import _common
 from farpoint.selection import Selection
@@ -51,8 +51,13 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--min-distance", type=float, metavar="R", help="stop before a pick closer than this"
     )
+    command.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="keep the picks there; the same command, or one with a larger -k, goes on from there",
+    )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
-    command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -71,7 +76,8 @@ def run(options: argparse.Namespace) -> None:
         if output.suffix.lower() not in _WRITERS:
             known = ", ".join(_WRITERS)
             raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
-        _common.check_writable(output)
+        check_writable(output)
+    lines = _common.JsonProgress(options.k is not None) if options.json and not options.quiet else None
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     selected = None if options.selected is None else _row_numbers(Path(options.selected))
     arguments = {
@@ -85,7 +91,8 @@ def run(options: argparse.Namespace) -> None:
         "threads": options.threads,
         "memory_limit": options.memory_limit,
         "spill_folder": options.spill_folder,
-        "progress": bar,
+        "checkpoint": options.checkpoint,
+        "progress": lines or bar,
         "seed": options.seed,
     }
     if options.ray is None:
@@ -97,13 +104,15 @@ def run(options: argparse.Namespace) -> None:
     else:
         name = name_of(options.input)
         selection = _select_on_ray(options, arguments)
+    if lines is not None:
+        lines.finish()
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
     if options.json:
         _common.print_json(_record(selection))
     elif output is None:
         sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
-    if not options.quiet:
+    if not options.quiet and not options.json:
         print(_summary(selection, name), file=sys.stderr)
 
 

@@ -1,0 +1,123 @@
+"""What a checkpoint belongs to: everything that decides which rows are picked, in a few hundred bytes.
+
+How many picks there are to be, down to which distance, and how they are computed, decide nothing: a run goes
+on with another k, backend or number of threads. Of the rows of a large matrix a sample is looked at, and of
+the files that they are in the sizes and the times of the last change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from farpoint._device_inputs import AnyMatrix, element_type, host_bits, taken
+from farpoint.backends._protocol import IndexArray
+
+# Up to so many rows all are looked at; of more, the first, the last and evenly spaced ones.
+SAMPLED_ROWS = 1024
+
+Fingerprint = dict[str, Any]
+
+
+def fingerprint(
+    points: AnyMatrix,
+    *,
+    metric: str,
+    start: int | None,
+    selected: IndexArray,
+    anchors: AnyMatrix | None,
+    files: Sequence[Path],
+) -> Fingerprint:
+    """Return what decides the picks, as JSON can hold it.
+
+    Parameters
+    ----------
+    points : matrix
+    metric : str
+    start : int, optional
+        The first pick; None where it follows from what is kept away from.
+    selected : array of int
+        Rows of `points` that are kept away from, in any order.
+    anchors : matrix, optional
+        Vectors that are kept away from.
+    files : sequence of Path
+        What the elements of `points` are read from, if they are read from files.
+    """
+    rows, columns = points.shape
+    return {
+        "rows": rows,
+        "columns": columns,
+        "element type": element_type(points),
+        "metric": metric,
+        "start": start,
+        "selected": _digest(np.sort(selected).tobytes()) if len(selected) else None,
+        "anchors": None if anchors is None else _sampled(anchors),
+        "content": _sampled(points),
+        "files": [_file_record(file) for file in files],
+    }
+
+
+def differences(there: Fingerprint, here: Fingerprint) -> list[str]:
+    """Return in what the problem of a checkpoint, `there`, is another one than that of the call, `here`."""
+    found = [
+        f"{name} is {there.get(name)!r} there and {here[name]!r} here"
+        for name in ("rows", "columns", "element type", "metric", "start")
+        if there.get(name) != here[name]
+    ]
+    found += [f"{name} differ" for name in ("selected", "anchors") if there.get(name) != here[name]]
+    same_type = all(there.get(name) == here[name] for name in ("rows", "columns", "element type"))
+    if same_type and there.get("content") != here["content"]:
+        found.append("rows of X differ")
+    if there.get("files") and here["files"]:
+        found += _changed_files(there["files"], here["files"])
+    return found
+
+
+def memory_mapped_files(source: object) -> list[Path]:
+    """Return the file that a numpy memory map shows, if it is one."""
+    if isinstance(source, np.memmap) and source.filename is not None:
+        return [Path(source.filename)]
+    return []
+
+
+def _file_record(file: Path) -> list[Any]:
+    state = file.stat()
+    return [file.name, state.st_size, state.st_mtime_ns]
+
+
+def _sampled(matrix: AnyMatrix) -> str:
+    rows = np.unique(np.linspace(0, len(matrix) - 1, SAMPLED_ROWS).round().astype(np.int64))
+    return _digest(repr(matrix.shape).encode(), host_bits(taken(matrix, rows)).tobytes())
+
+
+def _digest(*contents: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _changed_files(there: Any, here: list[list[Any]]) -> list[str]:
+    names_there, names_here = [file[0] for file in there], [file[0] for file in here]
+    if names_there != names_here:
+        return [f"the files are {_listed(names_there)} there and {_listed(names_here)} here"]
+    found = []
+    for (name, old_size, old_time), (_, size, modified) in zip(there, here, strict=True):
+        if old_size != size:
+            found.append(f"{name} has {old_size} bytes there and {size} here")
+        elif old_time != modified:
+            found.append(f"{name} was last changed {_when(old_time)} there and {_when(modified)} here")
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(str, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _when(nanoseconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(nanoseconds / 1e9))

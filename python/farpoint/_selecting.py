@@ -1,0 +1,312 @@
+"""A selection from its arguments to its result: what select, extend and update have in common."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from farpoint import _validation as check
+from farpoint._checkpoint import Checkpoint
+from farpoint._config import __version__
+from farpoint._device_inputs import AnyMatrix, taken
+from farpoint._fingerprint import Fingerprint, fingerprint, memory_mapped_files
+from farpoint._metrics import FloatArray
+from farpoint._picks import HearsPicks, PickListeners, Picks
+from farpoint._progress import Progress, reporting
+from farpoint._start import center_row, random_row
+from farpoint.backends._protocol import Backend, IndexArray, PairProblem, RawSelection, SelectProblem
+from farpoint.selection import Selection
+
+_log = logging.getLogger("farpoint.select")
+
+# Picks whose radii are computed again before a selection goes on from them.
+_CHECKED_PICKS = 16
+# Elements of the rows that these are compared with at a time.
+_BLOCK_ELEMENTS = 1 << 22
+
+
+def prepare_selection(
+    X: Any,
+    k: int | float | None,
+    *,
+    metric: str,
+    selected: npt.ArrayLike | None,
+    anchors: Any,
+    min_distance: float | None,
+    assign: bool,
+    backend: str,
+    device: int | None,
+    threads: int | None,
+    memory_limit: int | str | None,
+    spill_folder: str | os.PathLike[str] | None,
+) -> SelectionTask:
+    """Check the arguments of a selection, all but where it starts."""
+    distance = check.check_min_distance(min_distance)
+    sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
+    loaded = check.load(
+        sources,
+        metric,
+        backend,
+        threads,
+        device,
+        convert_to_first=True,
+        memory_limit=memory_limit,
+        spill_folder=spill_folder,
+    )
+    n = len(loaded.matrices[0])
+    rows = check.check_selected(selected, n)
+    count = check.check_count(k, n, n - len(rows), distance)
+    prepared = check.prepare(loaded, count)
+    return SelectionTask(
+        loaded=loaded,
+        prepared=prepared,
+        count=count,
+        count_is_known=k is not None,
+        selected=rows,
+        min_distance=0.0 if distance is None else distance,
+        assign=bool(assign),
+    )
+
+
+@dataclass(frozen=True)
+class SelectionTask:
+    """A selection whose arguments were checked."""
+
+    loaded: check.Loaded  # what the user gave
+    prepared: check.Prepared  # what backends get
+    count: int
+    count_is_known: bool  # false: as many as min_distance allows
+    selected: IndexArray
+    min_distance: float
+    assign: bool
+
+    @property
+    def points(self) -> AnyMatrix:
+        """The rows to select from."""
+        return self.prepared.matrices[0]
+
+    @property
+    def anchors(self) -> AnyMatrix | None:
+        """The vectors to keep away from."""
+        return self.prepared.matrices[1] if len(self.prepared.matrices) > 1 else None
+
+    @property
+    def keeps_away(self) -> bool:
+        """Whether something is kept away from, so that the first pick follows from it."""
+        return self.anchors is not None or len(self.selected) > 0
+
+    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
+        """Return the first pick; None where it follows from what is kept away from."""
+        checked = check.check_start(start, seed, len(self.points), self.keeps_away)
+        if checked == "center":
+            return center_row(self.points, self.prepared.frame)
+        if checked == "random":
+            return random_row(len(self.points), seed)
+        assert not isinstance(checked, str)
+        return checked
+
+    def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:
+        """Return what decides the picks; `source` is X as the user gave it."""
+        named = self.loaded.files
+        files = memory_mapped_files(source) if named is None else [Path(name) for name, _ in named]
+        return fingerprint(
+            self.loaded.matrices[0],
+            metric=self.prepared.metric.name,
+            start=first_row,
+            selected=self.selected,
+            anchors=self.loaded.matrices[1] if self.anchors is not None else None,
+            files=files,
+        )
+
+    def check_made_here(self, known: Picks, name: str) -> None:
+        """Raise unless a sample of picks has, among these rows, the radii that they are said to have.
+
+        Parameters
+        ----------
+        known : Picks
+        name : str
+            What messages call where they come from.
+        """
+        n = len(self.points)
+        if not len(known):
+            return
+        if known.indices.min() < 0 or known.indices.max() >= n:
+            raise ValueError(f"{name} was not made from this X: it holds row {known.indices.max()} of {n}")
+        both = np.concatenate((self.selected, known.indices))
+        if len(np.unique(both)) != len(both):
+            raise ValueError(f"{name} holds a row twice, or one that is in selected")
+        sample = np.unique(np.linspace(0, len(known) - 1, _CHECKED_PICKS).round().astype(np.int64))
+        radii = self._radii(known.indices, sample)
+        wrong = np.flatnonzero(radii != known.radii[sample])
+        if len(wrong):
+            pick, here = int(sample[wrong[0]]), float(radii[wrong[0]])
+            there = float(known.radii[pick])
+            reason = f"pick {pick} has radius {there!r} there and {here!r} here"
+            if pick == 0 and math.isinf(here):
+                reason += "; something was kept away from: give the same selected and anchors"
+            elif pick == 0 and math.isinf(there):
+                reason += "; nothing was kept away from: leave selected and anchors out"
+            raise ValueError(f"{name} was not made from this X with these options: {reason}")
+
+    def _radii(self, picks: IndexArray, sample: IndexArray) -> FloatArray:
+        """Return the radii of the picks at some positions, from all rows that come before each."""
+        prepared = self.prepared
+        wanted = taken(self.points, picks[sample])
+        values = np.full(len(sample), np.inf)
+        before = np.concatenate((self.selected, picks[: sample[-1]]))
+        # Position in `picks`; what is kept away from comes before all.
+        positions = np.arange(len(before)) - len(self.selected)
+        block = max(1, _BLOCK_ELEMENTS // self.points.shape[1])
+
+        def lower(rows: AnyMatrix, positions: IndexArray) -> None:
+            problem = PairProblem(wanted, rows, prepared.frame)
+            found = prepared.run(lambda chosen: chosen.pairwise(problem))
+            found[positions[None, :] >= sample[:, None]] = np.inf
+            np.minimum(values, found.min(axis=1), out=values)
+
+        for begin in range(0, len(before), block):
+            here = slice(begin, begin + block)
+            lower(taken(self.points, before[here]), positions[here])
+        if self.anchors is not None:
+            for begin in range(0, len(self.anchors), block):
+                rows = self.anchors[begin : begin + block]
+                lower(rows, np.full(len(rows), -1))
+        return prepared.metric.distances(values, prepared.unit)
+
+    def run(
+        self, known: Picks, *, progress: Progress, checkpoint: Checkpoint | None, began: float
+    ) -> Selection:
+        """Make the picks after `known`, and the result.
+
+        Parameters
+        ----------
+        known : Picks
+            The start, or the picks of an earlier selection, as many as there are.
+        progress : bool or callable
+        checkpoint : Checkpoint, optional
+        began : float
+            When the call did, by time.perf_counter.
+        """
+        prepared = self.prepared
+        wanted = known.prefix(self.count).down_to(self.min_distance, first_is_given=not self.keeps_away)
+        is_complete = math.isfinite(wanted.covering_radius) and (
+            len(wanted) == self.count or wanted.covering_radius < self.min_distance
+        )
+        nothing_to_do = is_complete and not (self.assign and wanted.labels is None)
+        prior = wanted if nothing_to_do else wanted.apart()
+        is_start = len(wanted) <= 1 and math.isinf(wanted.covering_radius)
+        info = self._info(resumed_from=0 if is_start else len(wanted))
+        _log.info(
+            "selecting up to %d of %d rows of %d columns (%s, %s), %d of them known; backend %s, %d threads",
+            *(self.count, len(self.points), self.points.shape[1], prepared.frame.dtype),
+            *(prepared.metric.name, len(prior), prepared.plan.backend.name, prepared.frame.threads),
+        )
+        with ExitStack() as stack:
+            listeners: list[HearsPicks] = []
+            if checkpoint is not None:
+                stack.enter_context(checkpoint.kept(prior, prepared.metric.name, info))
+                listeners.append(checkpoint)
+            reporter = stack.enter_context(
+                reporting(
+                    progress,
+                    known=prior,
+                    total=self.count,
+                    total_is_known=self.count_is_known,
+                    min_distance=self.min_distance,
+                )
+            )
+            if reporter is not None:
+                listeners.append(reporter)
+            selection = self._held(prior, info) if nothing_to_do else self._found(prior, listeners, info)
+            selection.info["seconds"] = time.perf_counter() - began
+            if reporter is not None:
+                reporter.finish()
+            if checkpoint is not None:
+                checkpoint.finish(selection)
+        _log.info("selected %d rows in %.3f s", len(selection), selection.info["seconds"])
+        return selection
+
+    def _held(self, picks: Picks, info: dict[str, Any]) -> Selection:
+        """Return what is known already."""
+        return Selection(
+            indices=picks.indices.copy(),
+            radii=picks.radii.copy(),
+            covering_radius=picks.covering_radius,
+            metric=self.prepared.metric.name,
+            labels=picks.labels if self.assign else None,
+            distances=picks.distances if self.assign else None,
+            info={**info, "fraction_evaluated": 0.0},
+        )
+
+    def _found(self, prior: Picks, listeners: Sequence[HearsPicks], info: dict[str, Any]) -> Selection:
+        """Let the backend pick, and return its picks after those before."""
+        metric, unit, frame = self.prepared.metric, self.prepared.unit, self.prepared.frame
+
+        def smallest_value(distance: float) -> float:
+            return metric.smallest_value(distance, unit, frame.stored)
+
+        listening = PickListeners(listeners, metric, unit)
+        problem = SelectProblem(
+            points=self.points,
+            frame=frame,
+            k=self.count,
+            prior=prior.indices,
+            prior_value=smallest_value(float(prior.radii[-1])) if len(prior) else math.inf,
+            selected=self.selected,
+            anchors=self.anchors,
+            minimum_value=smallest_value(self.min_distance),
+            assign=self.assign,
+            listener=listening if listeners else None,
+        )
+
+        def attempt(backend: Backend) -> RawSelection:
+            listening.begin()
+            return backend.select(problem)
+
+        n, d = self.points.shape
+        raw = self.prepared.run(attempt, f"{n:,} rows of {d:,} columns and k = {self.count:,}")
+        listening.complete(raw)
+        return Selection(
+            indices=np.concatenate((prior.indices, raw.indices)),
+            radii=np.concatenate((prior.radii, metric.distances(raw.values, unit))),
+            covering_radius=metric.distance(raw.next_value, unit),
+            metric=metric.name,
+            labels=raw.labels,
+            distances=None if raw.label_values is None else metric.distances(raw.label_values, unit),
+            # The plan's backend is another one than before where a device had too little memory.
+            info={
+                **info,
+                "backend": self.prepared.plan.backend.name,
+                "fraction_evaluated": 1.0,
+                **raw.statistics,
+            },
+        )
+
+    def _info(self, resumed_from: int) -> dict[str, Any]:
+        """Return what Selection.info says whatever is computed; None where that is not known yet."""
+        n, d = self.points.shape
+        files = self.loaded.files
+        return {
+            "backend": self.prepared.plan.backend.name,
+            "version": __version__,
+            "n": n,
+            "d": d,
+            "dtype": self.prepared.frame.dtype,
+            "threads": self.prepared.frame.threads,
+            "seconds": None,
+            "simd": None,
+            "device": None,
+            "fraction_evaluated": None,
+            "resumed_from": resumed_from,
+            **({} if files is None else {"files": [{"name": name, "rows": rows} for name, rows in files]}),
+        }

@@ -1,0 +1,226 @@
+"""What is fuzzed: a reader of ours, valid files to start from, and a reader that is trusted.
+
+A file may be refused with an error that names it. If it is taken instead, what was read must be what the
+trusted reader makes of the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.numpy
+
+import farpoint
+from farpoint import open_matrix
+from farpoint._inputs import as_matrix
+from farpoint.backends import supported
+from tests.conftest import Array
+from tests.fuzz.mutations import Random, mutate, mutate_header, mutate_member
+
+Arrays = dict[str, Array]
+
+_SAFETENSORS_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": ml_dtypes.bfloat16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+_X = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A valid file."""
+
+    suffix: str
+    content: bytes
+    options: dict[str, str]  # of open_matrix
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader."""
+
+    seeds: list[Seed]
+    read: Callable[[Path, dict[str, str]], Arrays]
+    trusted: Callable[[Path, dict[str, str]], Arrays]
+    mutations: tuple[Callable[[Random, bytes, list[bytes]], bytes], ...] = (mutate,)
+
+
+# Ours.
+
+
+def _read_matrix(path: Path, options: dict[str, str]) -> Arrays:
+    """Open, and use: what was mapped is only read by what comes after."""
+    matrix = as_matrix(open_matrix(path, **options), str(path))
+    assert matrix.ndim == 2
+    assert matrix.dtype.name in supported("dtypes")
+    try:
+        farpoint.select(matrix, min(3, len(matrix)))
+    except ValueError as error:  # elements that are not finite
+        assert "must be finite" in str(error)  # noqa: PT017
+    return {"matrix": matrix}
+
+
+def _read_selection(path: Path, options: dict[str, str]) -> Arrays:
+    s = farpoint.Selection.load(path)
+    # Whatever was accepted can be used.
+    s.to_dict()
+    for t in range(1, len(s)):
+        assert s.prefix(t).h_min == s.radii[t - 1]
+    again = path.with_name("again.npz")
+    s.save(again)
+    farpoint.Selection.load(again)
+    found = {"indices": s.indices, "radii": s.radii, "metric": np.array(s.metric)}
+    if s.labels is not None and s.distances is not None:
+        found |= {"labels": s.labels, "distances": s.distances}
+    return found
+
+
+# Trusted.
+
+
+def _numpy_matrix(path: Path, options: dict[str, str]) -> Arrays:
+    found = np.load(path, allow_pickle=False)
+    if isinstance(found, np.ndarray):
+        return {"matrix": found}
+    with found:
+        return {"matrix": found[options.get("key", "arr_0")]}
+
+
+def _numpy_selection(path: Path, options: dict[str, str]) -> Arrays:
+    with np.load(path, allow_pickle=False) as found:
+        names = {"indices", "radii", "metric", "labels", "distances"}
+        return {name: found[name] for name in names & set(found.files)}
+
+
+def _safetensors_matrix(path: Path, options: dict[str, str]) -> Arrays:
+    tensors = dict(safetensors.deserialize(path.read_bytes()))
+    found = tensors[options["key"]] if "key" in options else next(iter(tensors.values()))
+    flat = np.frombuffer(found["data"], dtype=_SAFETENSORS_DTYPES[found["dtype"]])
+    return {"matrix": flat.reshape(found["shape"])}
+
+
+def _parquet_matrix(path: Path, options: dict[str, str]) -> Arrays:
+    source, columns = io.BytesIO(path.read_bytes()), [options["column"]]
+    table = pq.read_table(source, columns=columns, page_checksum_verification=True)
+    return {"matrix": _column(table, options)}
+
+
+def _arrow_matrix(path: Path, options: dict[str, str]) -> Arrays:
+    content = path.read_bytes()
+    try:
+        table = pa.ipc.open_file(content).read_all()
+    except pa.ArrowInvalid:
+        table = pa.ipc.open_stream(content).read_all()
+    return {"matrix": _column(table, options)}
+
+
+def _column(table: Any, options: dict[str, str]) -> Array:
+    column = table.column(options["column"])
+    column.validate(full=True)
+    if isinstance(column.type, pa.FixedShapeTensorType):
+        return np.array([row.as_py() for chunk in column.chunks for row in chunk.storage])
+    return np.array(column.to_pylist())
+
+
+# Valid files.
+
+
+def _npy(array: Array) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def _npy_seeds() -> Iterator[Seed]:
+    for array in (_X, np.asfortranarray(_X), _X.astype(">f8"), _X.astype(np.float16), _X.astype(np.int8)):
+        yield Seed("npy", _npy(array), {})
+
+
+def _npz_seeds() -> Iterator[Seed]:
+    for save in (np.savez, np.savez_compressed):
+        for arrays in ({"arr_0": _X}, {"a": _X, "b": _X[:2].astype(np.float64)}):
+            stream = io.BytesIO()
+            save(stream, **arrays)
+            yield Seed("npz", stream.getvalue(), {"key": next(iter(arrays))})
+
+
+def _selection_seeds() -> Iterator[Seed]:
+    for options in ({}, {"assign": True}, {"metric": "cosine", "anchors": _X[:2] + 1, "assign": True}):
+        s = farpoint.select(_X, 5, backend="reference", **options)
+        s = replace(s, info={"backend": "reference", "n": 9, "d": 3})  # without seconds: the same every time
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "s.npz"
+            s.save(path)
+            yield Seed("npz", path.read_bytes(), {})
+
+
+def _safetensors_seeds() -> Iterator[Seed]:
+    yield Seed("safetensors", safetensors.numpy.save({"e": _X}), {})
+    yield Seed("safetensors", safetensors.numpy.save({"e": _X, "f": _X[:3]}, {"by": "us"}), {"key": "f"})
+    yield Seed("safetensors", safetensors.numpy.save({"e": _X.astype(np.float16)}), {"key": "e"})
+
+
+def _tables() -> Iterator[Any]:
+    flat = pa.array(_X.ravel())
+    rows = pa.FixedSizeListArray.from_arrays(flat, 3)
+    offsets = pa.array(np.arange(0, 28, 3, dtype=np.int32))
+    yield pa.table({"text": [str(i) for i in range(9)], "e": rows})
+    yield pa.table({"e": pa.ListArray.from_arrays(offsets, flat)})
+    yield pa.table({"e": pa.LargeListArray.from_arrays(offsets.cast(pa.int64()), flat.cast(pa.float64()))})
+    yield pa.table({"e": pa.FixedShapeTensorArray.from_numpy_ndarray(_X)})
+
+
+def _parquet_seeds() -> Iterator[Seed]:
+    for table in _tables():
+        for options in (
+            {"compression": "none"},
+            {"compression": "snappy", "write_page_checksum": True, "row_group_size": 4},
+            {"compression": "zstd", "data_page_version": "2.0", "use_dictionary": False},
+        ):
+            stream = io.BytesIO()
+            pq.write_table(table, stream, **options)
+            yield Seed("parquet", stream.getvalue(), {"column": "e"})
+
+
+def _arrow_seeds() -> Iterator[Seed]:
+    for table in _tables():
+        for writer in (pa.ipc.new_file, pa.ipc.new_stream):
+            for compression in (None, "zstd", "lz4"):
+                stream = io.BytesIO()
+                with writer(
+                    stream, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+                ) as out:
+                    out.write_table(table, max_chunksize=4)
+                yield Seed("arrow", stream.getvalue(), {"column": "e"})
+
+
+def targets() -> dict[str, Target]:
+    """Return every reader by its name. A reader of checkpoints belongs here too."""
+    zipped = (mutate, mutate_member, mutate_member)
+    return {
+        "selection": Target(list(_selection_seeds()), _read_selection, _numpy_selection, zipped),
+        "npy": Target(list(_npy_seeds()), _read_matrix, _numpy_matrix),
+        "npz": Target(list(_npz_seeds()), _read_matrix, _numpy_matrix, zipped),
+        "safetensors": Target(
+            list(_safetensors_seeds()), _read_matrix, _safetensors_matrix, (mutate, mutate_header)
+        ),
+        "arrow": Target(list(_arrow_seeds()), _read_matrix, _arrow_matrix),
+        "parquet": Target(list(_parquet_seeds()), _read_matrix, _parquet_matrix),
+    }
