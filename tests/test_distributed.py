@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 import farpoint
 import farpoint.distributed
+from farpoint.backends import BACKENDS
 from farpoint.cli import main
 from farpoint.distributed import _crew
 from farpoint.distributed._pieces import FilePiece, ObjectPiece, Shape, share_out
@@ -98,8 +100,8 @@ def test_extreme_float64(cluster: Any, metric: str, exponent: int) -> None:
     X[200:] *= 2.0**40
     anchors = X[5:9] * 1.5
     for options in ({"start": "center"}, {"anchors": anchors, "selected": [7, 250]}):
-        expected = farpoint.select(X, 40, metric=metric, assign=True, **options)  # type: ignore[arg-type]
-        s = farpoint.distributed.select(references(X, 190), 40, metric=metric, assign=True, **options)  # type: ignore[arg-type]
+        expected = farpoint.select(X, 40, metric=metric, assign=True, **options)
+        s = farpoint.distributed.select(references(X, 190), 40, metric=metric, assign=True, **options)
         assert_same(s, expected)
 
 
@@ -227,7 +229,7 @@ def test_arguments(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         farpoint.distributed.select(X, 5, memory_limit=1000)
     with pytest.raises(TypeError, match="progress must be"):
         farpoint.distributed.select(X, 5, progress="yes")  # type: ignore[arg-type]
-    monkeypatch.setattr(farpoint.backends._CUDA, "unavailable", lambda: None)
+    monkeypatch.setattr(BACKENDS["cuda"], "unavailable", lambda: None)
     with pytest.raises(ValueError, match="backend 'cuda' cannot be one of several engines yet"):
         farpoint.distributed.select(X, 5, backend="cuda")
     deadline = time.monotonic() + 10
@@ -298,11 +300,10 @@ def test_actors_killed_at_random_moments(cluster: Any, monkeypatch: pytest.Monke
     def kill() -> None:
         nonlocal kills
         while not done.wait(random.uniform(0.1, 0.8)) and kills < 6:
-            try:
+            # The crew may not be there yet, or the actor just being started again.
+            with suppress(AttributeError, ray.exceptions.RayError, ProcessLookupError):
                 Murderer.made.kill(random.randrange(2))
                 kills += 1
-            except (AttributeError, ray.exceptions.RayError, ProcessLookupError):
-                pass  # it is not there yet, or just being started again
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -320,7 +321,7 @@ def test_a_shard_that_is_gone_when_its_actor_is_restarted_is_named(
 ) -> None:
     monkeypatch.setattr(_crew, "Crew", Murderer)
     save_shards(tmp_path, normal(5_000, 16), 2_500)
-    told = []
+    told: list[int] = []
 
     def progress(done: int, total: int, radius: float) -> None:
         if not told:
@@ -330,6 +331,34 @@ def test_a_shard_that_is_gone_when_its_actor_is_restarted_is_named(
 
     with pytest.raises(FileNotFoundError, match=r"001.npy"):
         farpoint.distributed.select(tmp_path, 3_000, progress=progress)
+
+
+def test_checkpoints_are_those_of_one_process(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    X = normal(4_000, 16)
+    save_shards(tmp_path / "shards", X, 1_500)
+    path = tmp_path / "run.npz"
+
+    class StopError(Exception):
+        pass
+
+    def stop(done: int, total: int, radius: float) -> None:
+        raise StopError
+
+    with pytest.raises(StopError):
+        farpoint.distributed.select(tmp_path / "shards", 2_000, checkpoint=path, progress=stop)
+    made = len(farpoint.Selection.load(path))
+    assert 1 < made < 2_000
+    s = farpoint.distributed.select(tmp_path / "shards", 2_000, checkpoint=path, assign=True)
+    assert s.info["resumed_from"] == made
+    assert_same(s, farpoint.select(X, 2_000, assign=True))
+    # The file is of no particular number of machines, and a finished one has nothing left to do.
+    further = farpoint.select(tmp_path / "shards", 2_500, checkpoint=path)
+    assert further.info["resumed_from"] == 2_000
+    assert_same(farpoint.distributed.select(tmp_path / "shards", 2_500, checkpoint=path), further)
+    with pytest.raises(ValueError, match="belongs to another problem: metric is 'euclidean' there"):
+        farpoint.distributed.select(tmp_path / "shards", 9, metric="cosine", checkpoint=path)
 
 
 def test_interrupt(cluster: Any) -> None:

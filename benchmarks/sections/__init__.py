@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from sections import clustered, gpu, lowdim, memmap, nearest, real, scaling, small
+from sections import clustered, distributed, gpu, lowdim, memmap, nearest, real, scaling, small
 
 SECTIONS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (real, clustered, memmap, small, lowdim, nearest, scaling, gpu)
+    for module in (real, clustered, memmap, small, lowdim, nearest, scaling, distributed, gpu)
 }

@@ -150,7 +150,7 @@ def open_file(
     spill_folder: str | os.PathLike[str] | None = None,
     in_memory: bool = True,
 ) -> list[Rows]:
-    """Open one file of a dataset, which may have no rows: arrays of one supported type, none of them empty."""
+    """Open one file of a dataset, which may have no rows: arrays of one supported type, none empty."""
     with Spool(spill_folder, in_memory=in_memory) as spool:
         parts = _read(path, key, column, spool)
         for part in parts:

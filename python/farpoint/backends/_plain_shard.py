@@ -59,7 +59,7 @@ class PlainShard:
             self._picks += len(rows)
 
     def level(self, value: float, capacity: int) -> Level:
-        """Return the free rows whose value is at least `value`, the first `capacity` in the order of picking."""
+        """Return the free rows whose value is at least `value`, or the first `capacity` of them."""
         rows = np.flatnonzero(self._free & (self._values >= value))
         if len(rows) <= capacity:
             return Level(rows, self._values[rows], value, _LAST_ROW)

@@ -533,8 +533,8 @@ def _plain_loop(
 ) -> float | None:
     """Pick from the rows of `side`, which are called `numbers`, down to the place `cut` in the order.
 
-    `accept` is given the picks, some at a time. Returns the value of the pick that would follow, None where no
-    row is left.
+    `accept` is given the picks, some at a time. Returns the value of the pick that would follow, None where
+    no row is left.
     """
     kernels = _kernels()
     most = max(1, min(_PICKS_PER_CALL, _REFINE_WORK // max(1, side.rows.size)))

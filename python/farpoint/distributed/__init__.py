@@ -1,4 +1,4 @@
-"""Farthest-point selection on a Ray cluster: rows in shards, one actor a shard, the same bits as on one machine.
+"""Farthest-point selection on a Ray cluster: an actor a shard of the rows, the bits of one machine.
 
 _api.py      the public function: checks, frame, start, result
 _pieces.py   what is read, and which rows of it each actor gets

@@ -9,24 +9,31 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from farpoint import _validation as check
-from farpoint._config import __version__
+from farpoint._checkpoint import Checkpoint
+from farpoint._device_inputs import AnyMatrix
 from farpoint._files import find_files, is_source, name_of, open_files
+from farpoint._fingerprint import Fingerprint, fingerprint
 from farpoint._inputs import as_host_matrix, bfloat16
 from farpoint._metrics import Metric
 from farpoint._parts import PartedMatrix
-from farpoint._progress import Progress, listening
+from farpoint._picks import PickListeners, Picks
+from farpoint._progress import Progress
+from farpoint._selecting import Task
 from farpoint._start import mean_of, random_row
 from farpoint.backends import choose_backend
 from farpoint.backends._protocol import (
     Frame,
     HostMatrix,
     IndexArray,
+    Matrix,
+    PairProblem,
     RawSelection,
     ScanResult,
     Sharding,
@@ -57,6 +64,7 @@ def select(
     threads: int | None = None,
     memory_limit: int | str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress = False,
     seed: int | np.random.Generator | None = None,
     key: str | None = None,
@@ -64,21 +72,21 @@ def select(
 ) -> Selection:
     """Select the most evenly spread rows of a matrix that is spread over a Ray cluster.
 
-    The result is that of `farpoint.select` on all rows, to the bit. Each actor holds a shard of the rows and runs
-    the engine on it; the caller's process picks among the candidates that they send. An actor that dies is
-    started again by Ray and brought up to date; the result does not change.
+    The result is that of `farpoint.select` on all rows, to the bit. Each actor holds a shard of the rows and
+    runs the engine on it; the caller's process picks among the candidates that they send. An actor that dies
+    is started again by Ray and brought up to date; the result does not change.
 
     Parameters
     ----------
     X : paths, list of ray.ObjectRef, ray.data.Dataset, or (n, d) array_like
-        Files as for `farpoint.open_matrix`, which the caller lists and the actors open: they must be at the same
-        paths on all machines. Arrays in Ray's object store, one shard after the other. A Dataset, with
+        Files as for `farpoint.open_matrix`, which the caller lists and the actors open: they must be at the
+        same paths on all machines. Arrays in Ray's object store, one shard after the other. A Dataset, with
         `column`. An array is put into the object store, each actor's rows once.
-    k, metric, start, selected, anchors, min_distance, assign, progress, seed
+    k, metric, start, selected, anchors, min_distance, assign, checkpoint, progress, seed
         As for `farpoint.select`; rows are numbered in the order of the shards.
     actors : int, optional
-        How many. Default: one a file or object, but no more than there are processors; for an array, one a machine.
-        Each holds consecutive rows, about as many as the others.
+        How many. Default: one a file or object, but no more than there are processors; for an array, one a
+        machine. Each holds consecutive rows, about as many as the others.
     backend : {"auto", "cpu", "numba", "reference"}
         As for `farpoint.select`.
     threads : int, optional
@@ -110,8 +118,8 @@ def select(
 
     Notes
     -----
-    A round costs a message of the new picks to every actor and one of candidates from each of them. Rounds are
-    a hundredth of k and fewer: see docs/distributed.md for what that costs on which network.
+    A round costs a message of the new picks to every actor and one of candidates from each of them. Rounds
+    are a hundredth of k and fewer: see docs/distributed.md for what that costs on which network.
 
     Examples
     --------
@@ -124,6 +132,7 @@ def select(
     """
     began = time.perf_counter()
     ray = _connected()
+    kept = None if checkpoint is None else Checkpoint(checkpoint)
     chosen_metric = check.check_metric(metric)
     distance = check.check_min_distance(min_distance)
     limit = check.check_memory_limit(memory_limit)
@@ -135,12 +144,10 @@ def select(
     from farpoint.distributed._crew import Crew
 
     with Crew(actor_count, actor_threads) as crew:
-        table = _Table.of(source.pieces(ray, actor_count), source.name, crew)
+        table = Table.of(source.pieces(ray, actor_count), source.name, crew)
         kept_away = check.check_selected(selected, table.rows)
         anchor_rows = None if anchors is None else _anchors(anchors, table, spill_folder)
         count = check.check_count(k, table.rows, table.rows - len(kept_away), distance)
-        has_kept_away = anchor_rows is not None or len(kept_away) > 0
-        first = check.check_start(start, seed, table.rows, has_kept_away)
         opened = time.perf_counter()
 
         name, engine = _sharding(backend, metric, table.dtype)
@@ -153,68 +160,168 @@ def select(
         frame, unit, taming = check.find_frame(
             chosen_metric, table.dtype, table.columns, scans, driver_threads
         )
-        expected = count + len(kept_away) + (0 if anchor_rows is None else len(anchor_rows))
-        shard_frame = replace(frame, threads=actor_threads, memory_limit=limit, spill_folder=folder)
-        crew.set_up(
+        task = DistributedTask(
+            metric=chosen_metric,
+            unit=unit,
+            frame=frame,
+            count=count,
+            count_is_known=k is not None,
+            selected=kept_away,
+            min_distance=0.0 if distance is None else distance,
+            assign=bool(assign),
+            crew=crew,
+            table=table,
+            given_anchors=anchor_rows,
+            taming=taming,
+            backend=name,
+            engine=engine,
+            threads=actor_threads,
+            files=[piece.path for piece in table.pieces if isinstance(piece, FilePiece)],
+            seconds={"start": opened - began, "scan": time.perf_counter() - opened},
+        )
+        task.set_up(replace(frame, threads=actor_threads, memory_limit=limit, spill_folder=folder))
+        first = task.first_row(start, seed)
+        if kept is not None and start == "random" and seed is None and kept.first_row is not None:
+            # A start that cannot be drawn again is the one that was drawn.
+            first = kept.first_row
+        known = Picks.start(first)
+        if kept is not None:
+            resumed = kept.resume(task.fingerprint(first))
+            if resumed is not None:
+                task.check_made_here(resumed, kept.name)
+                known = resumed
+        return task.run(known, progress=progress, checkpoint=kept, began=began)
+
+
+@dataclass(frozen=True)
+class DistributedTask(Task):
+    """A selection from the rows that a crew holds."""
+
+    crew: Crew
+    table: Table
+    given_anchors: HostMatrix | None
+    taming: check.Taming
+    backend: str
+    engine: Sharding  # of the driver
+    threads: int  # of an actor
+    files: list[Path]
+    seconds: dict[str, float]  # that phases took until now
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns to select from."""
+        return self.table.rows, self.table.columns
+
+    @property
+    def anchors(self) -> AnyMatrix | None:
+        """The vectors to keep away from."""
+        return None if self.given_anchors is None else self.taming.apply(self.given_anchors)
+
+    def rows(self, numbers: IndexArray) -> Matrix:
+        """Fetch rows from those who have them."""
+        return np.asarray(self.taming.apply(self.crew.rows(numbers)))
+
+    def pairwise(self, x: AnyMatrix, y: AnyMatrix) -> ValueArray:
+        """Return the stored values of all pairs."""
+        return choose_backend(self.backend, self.metric.name).pairwise(PairProblem(x, y, self.frame))
+
+    def set_up(self, frame: Frame) -> None:
+        """Tell the crew what to make of its rows; `frame` is that of the shards."""
+        self.crew.set_up(
             [
-                Setup(holding, shard_frame, taming, name, metric, expected, bool(assign))
-                for holding in table.holdings
+                Setup(
+                    holding,
+                    frame,
+                    self.taming,
+                    self.backend,
+                    self.metric.name,
+                    self._expected,
+                    self.assign,
+                )
+                for holding in self.table.holdings
             ]
         )
 
-        def entries(numbers: IndexArray, values: ValueArray | None) -> Entries:
-            return Entries(np.asarray(taming.apply(crew.rows(numbers))), numbers, values)
+    @property
+    def _expected(self) -> int:
+        """How many entries the shards will see."""
+        anchors = 0 if self.given_anchors is None else len(self.given_anchors)
+        return self.count + len(self.selected) + anchors
 
-        known = []
-        if len(kept_away):
-            known.append(entries(kept_away, None))
-        if anchor_rows is not None:
-            known.append(Entries(np.asarray(taming.apply(anchor_rows)), np.full(len(anchor_rows), -1), None))
-        prior = np.array([] if first is None else [_first_row(first, table, frame, crew, seed)], np.int64)
-        prior_radii = np.full(len(prior), math.inf)
+    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
+        """Return the first pick; None where it follows from what is kept away from."""
+        checked = check.check_start(start, seed, self.table.rows, self.keeps_away)
+        if checked == "center":
+            total = self.crew.sum_of_rows(self.table.columns)
+            return self.crew.nearest_row(mean_of(total, self.table.rows, self.frame.kind))
+        if checked == "random":
+            return random_row(self.table.rows, seed)
+        assert not isinstance(checked, str)
+        return checked
+
+    def fingerprint(self, first_row: int | None) -> Fingerprint:
+        """Return what decides the picks: the same as where one process has the rows."""
+        return fingerprint(
+            self.shape,
+            self.table.dtype,
+            self.crew.rows,
+            metric=self.metric.name,
+            start=first_row,
+            selected=self.selected,
+            anchors=self.given_anchors,
+            files=self.files,
+        )
+
+    def picked(
+        self, prior: IndexArray, prior_value: float, minimum_value: float, listening: PickListeners
+    ) -> RawSelection:
+        """Run the levels."""
+        entries = []
+        if len(self.selected):
+            entries.append(Entries(self.rows(self.selected), self.selected, None))
+        anchors = self.anchors
+        if anchors is not None:
+            nowhere = np.full(len(anchors), -1, dtype=np.int64)
+            entries.append(Entries(np.asarray(anchors), nowhere, None))
         if len(prior):
-            known.append(entries(prior, prior_radii))
-        scanned = time.perf_counter()
+            # Which radius a pick had is nothing to the shards, as long as it is above 0.
+            entries.append(Entries(self.rows(prior), prior, np.full(len(prior), math.inf)))
+        problem = LevelProblem(
+            frame=self.frame,
+            rows=self.table.rows,
+            k=self.count - len(prior),
+            entries=entries,
+            largest=prior_value,
+            minimum_value=minimum_value,
+            assign=self.assign,
+            listener=listening if listening.are_there else None,
+        )
+        raw = run_levels(problem, self.crew, self.engine.pick_among)
+        return replace(raw, statistics=self._statistics(raw))
 
-        minimum = 0.0
-        if distance is not None:
-            minimum = chosen_metric.smallest_value(distance, unit, frame.stored)
-        with listening(progress, count, prior_radii, chosen_metric, unit) as listener:
-            problem = LevelProblem(
-                frame=frame,
-                rows=table.rows,
-                k=count - len(prior),
-                entries=known,
-                largest=math.inf,
-                minimum_value=minimum,
-                assign=bool(assign),
-                listener=listener,
-            )
-            raw = run_levels(problem, crew, engine.pick_among)
-            if listener is not None:
-                listener.complete(raw)
-        statistics = _statistics(raw, crew, table.rows * expected, opened - began, scanned - opened)
-    label_values = raw.label_values
-    return Selection(
-        indices=np.concatenate((prior, raw.indices)),
-        radii=np.concatenate((prior_radii, chosen_metric.distances(raw.values, unit))),
-        covering_radius=chosen_metric.distance(raw.next_value, unit),
-        metric=chosen_metric.name,
-        labels=raw.labels,
-        distances=None if label_values is None else chosen_metric.distances(label_values, unit),
-        info={
-            "backend": name,
-            "version": __version__,
-            "n": table.rows,
-            "d": table.columns,
-            "dtype": frame.dtype,
-            "threads": actor_threads,
-            "seconds": time.perf_counter() - began,
-            "device": None,
-            **({"files": table.file_records()} if source.is_files else {}),
-            **statistics,
-        },
-    )
+    def description(self) -> dict[str, Any]:
+        """Return what is known of the rows and of what computes."""
+        return {
+            "backend": self.backend,
+            "threads": self.threads,
+            "actors": self.crew.count,
+            **({"files": self.table.file_records()} if self.files else {}),
+        }
+
+    def _statistics(self, raw: RawSelection) -> dict[str, Any]:
+        """Put together what driver, crew and engines counted."""
+        engines = self.crew.statistics()
+        screened = sum(engine["pairs_screened"] for engine in engines)
+        return {
+            "simd": engines[0].get("simd"),
+            "rounds": raw.statistics["rounds"],
+            "bytes_sent": self.crew.bytes_sent,
+            "bytes_received": self.crew.bytes_received,
+            "restarts": self.crew.restarts,
+            "pairs_screened": screened,
+            "fraction_evaluated": min(1.0, screened / max(1, self.table.rows * self._expected)),
+            "seconds_by_phase": {**self.seconds, **raw.statistics["seconds_by_phase"]},
+        }
 
 
 def _connected() -> Any:
@@ -225,8 +332,8 @@ def _connected() -> Any:
 
     if not ray.is_initialized():
         raise RuntimeError(
-            'there is no Ray cluster: call ray.init(address="auto") first to join one that runs, or ray.init() '
-            "to start one on this machine"
+            'there is no Ray cluster: call ray.init(address="auto") first to join one that runs, or '
+            "ray.init() to start one on this machine"
         )
     return ray
 
@@ -247,7 +354,6 @@ class _Source:
 
     name: str
     given: list[Piece] | HostMatrix
-    is_files: bool = False
 
     def pieces(self, ray: Any, actors: int) -> list[Piece]:
         """Return the pieces; those of an array are put into the object store now."""
@@ -274,7 +380,7 @@ def _source(
         files: list[Piece] = [
             FilePiece(path.absolute(), key, column, spill_folder, in_memory) for path in paths
         ]
-        return _Source(name_of(X), files, is_files=True)
+        return _Source(name_of(X), files)
     is_dataset = type(X).__module__.startswith("ray.data")
     for option, value in (("key", key), ("column", column)):
         if value is not None and not (is_dataset and option == "column"):
@@ -330,7 +436,7 @@ def _places(source: _Source, actors: int | None, threads: int | None) -> tuple[i
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """All rows: what holds which of them."""
 
     name: str
@@ -341,7 +447,7 @@ class _Table:
     holdings: list[Holding]
 
     @classmethod
-    def of(cls, pieces: list[Piece], name: str, crew: Crew) -> _Table:
+    def of(cls, pieces: list[Piece], name: str, crew: Crew) -> Table:
         """Have the crew open the pieces, check that they make one matrix, and share it out."""
         shapes = crew.measure(pieces)
         filled = [(piece.name, shape) for piece, shape in zip(pieces, shapes, strict=True) if shape.rows]
@@ -394,7 +500,7 @@ class _Table:
             check.raise_zero_row(*self.locate(zero[0]))
 
 
-def _anchors(anchors: Any, table: _Table, spill_folder: str | os.PathLike[str] | None) -> HostMatrix:
+def _anchors(anchors: Any, table: Table, spill_folder: str | os.PathLike[str] | None) -> HostMatrix:
     """Return the anchors, of the element type of the rows."""
     name = "anchors"
     if is_source(anchors):
@@ -408,38 +514,3 @@ def _anchors(anchors: Any, table: _Table, spill_folder: str | os.PathLike[str] |
     converted = check.common_dtype([like, matrix], [table.name, name], convert_to_first=True)[1]
     assert isinstance(converted, (np.ndarray, PartedMatrix))
     return converted
-
-
-def _first_row(
-    start: int | str, table: _Table, frame: Frame, crew: Crew, seed: int | np.random.Generator | None
-) -> int:
-    if start == "center":
-        total = crew.sum_of_rows(table.columns)
-        return crew.nearest_row(mean_of(total, table.rows, frame.kind))
-    if start == "random":
-        return random_row(table.rows, seed)
-    assert isinstance(start, int)
-    return start
-
-
-def _statistics(
-    raw: RawSelection, crew: Crew, pairs: int, seconds_start: float, seconds_scan: float
-) -> dict[str, Any]:
-    """Put together what driver, crew and engines counted."""
-    engines = crew.statistics()
-    screened = sum(engine["pairs_screened"] for engine in engines)
-    return {
-        "simd": engines[0].get("simd"),
-        "actors": crew.count,
-        "rounds": raw.statistics["rounds"],
-        "bytes_sent": crew.bytes_sent,
-        "bytes_received": crew.bytes_received,
-        "restarts": crew.restarts,
-        "pairs_screened": screened,
-        "fraction_evaluated": min(1.0, screened / max(1, pairs)),
-        "seconds_by_phase": {
-            "start": seconds_start,
-            "scan": seconds_scan,
-            **raw.statistics["seconds_by_phase"],
-        },
-    }

@@ -1,10 +1,11 @@
 """The driver of a distributed selection: levels (csrc/core/select.h) whose stages run in several shards.
 
-A round is one message to every shard and one answer. The message holds the picks of the last round and a value,
-the level. Each shard brings those of its rows up to date that may be at least that far, and answers with
-them: its candidates, whose distances are exact, and the place in the order of picking that none of its other rows
-is before. The first of these places, over all shards, is the cut: whatever no shard has sent comes after it. So
-the driver runs the plain loop over the candidates alone, as long as the best of them is not after the cut.
+A round is one message to every shard and one answer. The message holds the picks of the last round and a
+value, the level. Each shard brings those of its rows up to date that may be at least that far, and answers
+with them: its candidates, whose distances are exact, and the place in the order of picking that none of its
+other rows is before. The first of these places, over all shards, is the cut: whatever no shard has sent comes
+after it. So the driver runs the plain loop over the candidates alone, as long as the best of them is not
+after the cut.
 
 Any level gives the same picks. It is chosen from samples of the shards' upper bounds, so that about as many
 candidates come as are worth their cost to the plain loop.
@@ -37,8 +38,8 @@ _CANDIDATES = 2048
 _TARGET = 0.75
 _RANK_GROWTH = 2.0
 _RANK_SHRINK = 0.7
-# A shard may send this multiple of its even share of the candidates, and at least so many; twice as many after
-# each round that its limit cut short.
+# A shard may send this multiple of its even share of the candidates, and at least so many; twice as many
+# after each round that its limit cut short.
 _CAPACITY_SHARES = 4
 _LEAST_CAPACITY = 64
 # Rows whose upper bounds are looked at to choose a level, in all shards.
@@ -58,11 +59,11 @@ class Shards(Protocol):
         ...
 
     def free_rows(self, count: int) -> IndexArray:
-        """Return the first `count` rows that are neither picked nor kept away from, once all are at value 0."""
+        """Return the first `count` free rows, once all of them are at value 0."""
         ...
 
     def assign(self, entries: Sequence[Entries]) -> tuple[IndexArray, ValueArray]:
-        """Tell all shards of new entries, then return each row's nearest pick and the value, as Shard does."""
+        """Tell all shards of new entries, then return each row's nearest pick and the value."""
         ...
 
 
@@ -259,8 +260,8 @@ class _Driver:
     def _next_level(self, answers: Sequence[Answer], cut: _Place) -> float:
         """Return a value that about as many rows reach as the rank says; 0 where there are not so many.
 
-        What was at or before the cut is picked, or has fallen behind it. How far the latter have fallen is known
-        to the next samples only: they are not counted, and the rank learns how many they are.
+        What was at or before the cut is picked, or has fallen behind it. How far the latter have fallen is
+        known to the next samples only: they are not counted, and the rank learns how many they are.
         """
         values = np.concatenate([answer.sample for answer in answers])
         stand_for = np.concatenate(

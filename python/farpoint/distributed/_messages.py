@@ -47,7 +47,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """A shard's candidates: its free rows that are at or before (last_value, last_row) in the order of picking.
+    """A shard's candidates: its free rows that are not after (last_value, last_row) in the order.
 
     And what tells the driver where the next level should be.
     """

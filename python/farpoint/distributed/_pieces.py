@@ -1,4 +1,4 @@
-"""What a distributed selection reads: files and objects of Ray's store, and which rows of them go to which actor."""
+"""What a distributed selection reads: files and objects of Ray's store, and which actor gets which rows."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Holding:
 
 
 def share_out(pieces: Sequence[Piece], shapes: Sequence[Shape], actors: int, dtype: str) -> list[Holding]:
-    """Give each actor about as many rows, in order; fewer actors where pieces are so uneven or rows so few."""
+    """Give each actor about as many rows, in order; none to some where rows are few."""
     starts = np.cumsum([0, *(shape.rows for shape in shapes)])
     total = int(starts[-1])
     places = [0]

@@ -1,8 +1,8 @@
 """What an actor of a distributed selection does. It could be called without Ray as well.
 
-Whatever is kept between calls can be lost: Ray starts an actor that has died again from nothing. So each call says
-what it needs, which is opened if it is not, and how many entries were told before: an actor that does not
-know them says so and is told all of them again.
+Whatever is kept between calls can be lost: Ray starts an actor that has died again from nothing. So each call
+says what it needs, which is opened if it is not, and how many entries were told before: an actor that does
+not know them says so and is told all of them again.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class Worker:
         except LimitTooSmallError as error:
             raise ValueError(
                 f"memory_limit = {setup.frame.memory_limit:,} bytes is too little for an actor with "
-                f"{len(points):,} rows of {points.shape[1]:,} columns: at least {error.least:,} bytes are needed"
+                f"{len(points):,} rows of {points.shape[1]:,} columns: at least {error.least:,} bytes are "
+                "needed"
             ) from None
 
     def _tamed(self, setup: Setup) -> HostMatrix:
