@@ -183,7 +183,7 @@ def test_per_level_kernels_share_no_inline_code() -> None:
 def test_python_layers() -> None:
     """Backends know neither the public functions nor each other; the reference needs numpy alone."""
     package = ROOT / "python" / "farpoint"
-    shared = ("_protocol", "_engine", "_device_matrix")
+    shared = ("_protocol", "_engine", "_device_matrix", "_plain_shard")
     for path in (package / "backends").glob("*.py"):
         imported = {
             node.module
@@ -194,7 +194,12 @@ def test_python_layers() -> None:
         below = {"farpoint", "farpoint._parts", "farpoint.backends"}
         assert ours <= below | {f"farpoint.backends.{name}" for name in shared} or path.name == "__init__.py"
         if path.name == "reference.py":
-            assert imported <= {"__future__", "typing", "farpoint.backends._protocol"}
+            assert imported <= {
+                "__future__",
+                "typing",
+                "farpoint.backends._plain_shard",
+                "farpoint.backends._protocol",
+            }
 
 
 def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from sections import clustered, gpu, lowdim, memmap, nearest, outofcore, real, scaling, small
+from sections import clustered, distributed, gpu, lowdim, memmap, nearest, outofcore, real, scaling, small
 
-SECTIONS: dict[str, ModuleType] = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (real, clustered, memmap, outofcore, small, lowdim, nearest, scaling, gpu)
-}
+_MODULES = (real, clustered, memmap, outofcore, small, lowdim, nearest, scaling, distributed, gpu)
+
+SECTIONS: dict[str, ModuleType] = {module.__name__.rpartition(".")[2]: module for module in _MODULES}

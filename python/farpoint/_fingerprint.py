@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from farpoint._device_inputs import AnyMatrix, element_type, host_bits, taken
-from farpoint.backends._protocol import IndexArray
+from farpoint._device_inputs import AnyMatrix, host_bits, taken
+from farpoint.backends._device_matrix import DeviceMatrix
+from farpoint.backends._protocol import IndexArray, Matrix
 
 # Up to so many rows all are looked at; of more, the first, the last and evenly spaced ones.
 SAMPLED_ROWS = 1024
@@ -25,7 +27,9 @@ Fingerprint = dict[str, Any]
 
 
 def fingerprint(
-    points: AnyMatrix,
+    shape: tuple[int, int],
+    dtype: str,
+    rows: Callable[[IndexArray], Matrix | DeviceMatrix],
     *,
     metric: str,
     start: int | None,
@@ -37,27 +41,31 @@ def fingerprint(
 
     Parameters
     ----------
-    points : matrix
+    shape : (int, int)
+        Of the matrix.
+    dtype : str
+        Its element type.
+    rows : callable
+        Returns rows of the matrix by their numbers.
     metric : str
     start : int, optional
         The first pick; None where it follows from what is kept away from.
     selected : array of int
-        Rows of `points` that are kept away from, in any order.
+        Rows that are kept away from, in any order.
     anchors : matrix, optional
         Vectors that are kept away from.
     files : sequence of Path
-        What the elements of `points` are read from, if they are read from files.
+        What the elements are read from, if they are read from files.
     """
-    rows, columns = points.shape
     return {
-        "rows": rows,
-        "columns": columns,
-        "element type": element_type(points),
+        "rows": shape[0],
+        "columns": shape[1],
+        "element type": dtype,
         "metric": metric,
         "start": start,
         "selected": _digest(np.sort(selected).tobytes()) if len(selected) else None,
-        "anchors": None if anchors is None else _sampled(anchors),
-        "content": _sampled(points),
+        "anchors": None if anchors is None else _sampled(anchors.shape, partial(taken, anchors)),
+        "content": _sampled(shape, rows),
         "files": [_file_record(file) for file in files],
     }
 
@@ -90,9 +98,9 @@ def _file_record(file: Path) -> list[Any]:
     return [file.name, state.st_size, state.st_mtime_ns]
 
 
-def _sampled(matrix: AnyMatrix) -> str:
-    rows = np.unique(np.linspace(0, len(matrix) - 1, SAMPLED_ROWS).round().astype(np.int64))
-    return _digest(repr(matrix.shape).encode(), host_bits(taken(matrix, rows)).tobytes())
+def _sampled(shape: tuple[int, ...], rows: Callable[[IndexArray], Matrix | DeviceMatrix]) -> str:
+    sample = np.unique(np.linspace(0, shape[0] - 1, SAMPLED_ROWS).round().astype(np.int64))
+    return _digest(repr(shape).encode(), host_bits(rows(sample)).tobytes())
 
 
 def _digest(*contents: bytes) -> str:

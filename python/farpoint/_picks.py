@@ -80,6 +80,11 @@ class PickListeners:
         self._heard = 0  # in this attempt
         self._told = 0
 
+    @property
+    def are_there(self) -> bool:
+        """Whether anybody wants to know."""
+        return bool(self._listeners)
+
     def begin(self) -> None:
         """Begin an attempt. One after another makes the same picks, which nobody is told twice."""
         self._heard = 0

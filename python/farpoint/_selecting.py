@@ -1,4 +1,4 @@
-"""A selection from its arguments to its result: what select, extend and update have in common."""
+"""A selection from its arguments to its result: what all functions that select have in common."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,21 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
 from farpoint._config import __version__
-from farpoint._device_inputs import AnyMatrix, taken
+from farpoint._device_inputs import AnyMatrix, element_type, taken
 from farpoint._fingerprint import Fingerprint, fingerprint, memory_mapped_files
-from farpoint._metrics import FloatArray
+from farpoint._metrics import FloatArray, Metric, Unit
 from farpoint._picks import HearsPicks, PickListeners, Picks
 from farpoint._progress import Progress, reporting
 from farpoint._start import center_row, random_row
-from farpoint.backends._protocol import Backend, IndexArray, PairProblem, RawSelection, SelectProblem
+from farpoint.backends._protocol import (
+    Backend,
+    Frame,
+    IndexArray,
+    PairProblem,
+    RawSelection,
+    SelectProblem,
+    ValueArray,
+)
 from farpoint.selection import Selection
 
 _log = logging.getLogger("farpoint.select")
@@ -68,6 +78,9 @@ def prepare_selection(
     count = check.check_count(k, n, n - len(rows), distance)
     prepared = check.prepare(loaded, count)
     return SelectionTask(
+        metric=prepared.metric,
+        unit=prepared.unit,
+        frame=prepared.frame,
         loaded=loaded,
         prepared=prepared,
         count=count,
@@ -79,11 +92,12 @@ def prepare_selection(
 
 
 @dataclass(frozen=True)
-class SelectionTask:
-    """A selection whose arguments were checked."""
+class Task(ABC):
+    """A selection whose arguments were checked, wherever its rows are."""
 
-    loaded: check.Loaded  # what the user gave
-    prepared: check.Prepared  # what backends get
+    metric: Metric
+    unit: Unit
+    frame: Frame
     count: int
     count_is_known: bool  # false: as many as min_distance allows
     selected: IndexArray
@@ -91,42 +105,37 @@ class SelectionTask:
     assign: bool
 
     @property
-    def points(self) -> AnyMatrix:
-        """The rows to select from."""
-        return self.prepared.matrices[0]
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns to select from."""
 
     @property
+    @abstractmethod
     def anchors(self) -> AnyMatrix | None:
         """The vectors to keep away from."""
-        return self.prepared.matrices[1] if len(self.prepared.matrices) > 1 else None
+
+    @abstractmethod
+    def rows(self, numbers: IndexArray) -> AnyMatrix:
+        """Return rows to select from, as backends get them."""
+
+    @abstractmethod
+    def pairwise(self, x: AnyMatrix, y: AnyMatrix) -> ValueArray:
+        """Return the stored values of all pairs."""
+
+    @abstractmethod
+    def picked(
+        self, prior: IndexArray, prior_value: float, minimum_value: float, listening: PickListeners
+    ) -> RawSelection:
+        """Make the picks after `prior`; no free row's value is above `prior_value`."""
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Return what Selection.info says of the rows and of what computes."""
 
     @property
     def keeps_away(self) -> bool:
         """Whether something is kept away from, so that the first pick follows from it."""
         return self.anchors is not None or len(self.selected) > 0
-
-    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
-        """Return the first pick; None where it follows from what is kept away from."""
-        checked = check.check_start(start, seed, len(self.points), self.keeps_away)
-        if checked == "center":
-            return center_row(self.points, self.prepared.frame)
-        if checked == "random":
-            return random_row(len(self.points), seed)
-        assert not isinstance(checked, str)
-        return checked
-
-    def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:
-        """Return what decides the picks; `source` is X as the user gave it."""
-        named = self.loaded.files
-        files = memory_mapped_files(source) if named is None else [Path(name) for name, _ in named]
-        return fingerprint(
-            self.loaded.matrices[0],
-            metric=self.prepared.metric.name,
-            start=first_row,
-            selected=self.selected,
-            anchors=self.loaded.matrices[1] if self.anchors is not None else None,
-            files=files,
-        )
 
     def check_made_here(self, known: Picks, name: str) -> None:
         """Raise unless a sample of picks has, among these rows, the radii that they are said to have.
@@ -137,7 +146,7 @@ class SelectionTask:
         name : str
             What messages call where they come from.
         """
-        n = len(self.points)
+        n = self.shape[0]
         if not len(known):
             return
         if known.indices.min() < 0 or known.indices.max() >= n:
@@ -160,28 +169,26 @@ class SelectionTask:
 
     def _radii(self, picks: IndexArray, sample: IndexArray) -> FloatArray:
         """Return the radii of the picks at some positions, from all rows that come before each."""
-        prepared = self.prepared
-        wanted = taken(self.points, picks[sample])
+        wanted = self.rows(picks[sample])
         values = np.full(len(sample), np.inf)
         before = np.concatenate((self.selected, picks[: sample[-1]]))
         # Position in `picks`; what is kept away from comes before all.
         positions = np.arange(len(before)) - len(self.selected)
-        block = max(1, _BLOCK_ELEMENTS // max(_CHECKED_PICKS, self.points.shape[1]))
+        block = max(1, _BLOCK_ELEMENTS // max(_CHECKED_PICKS, self.shape[1]))
 
         def lower(rows: AnyMatrix, positions: IndexArray) -> None:
-            problem = PairProblem(wanted, rows, prepared.frame)
-            found = prepared.run(lambda chosen: chosen.pairwise(problem))
+            found = self.pairwise(wanted, rows)
             found[positions[None, :] >= sample[:, None]] = np.inf
             np.minimum(values, found.min(axis=1), out=values)
 
         for begin in range(0, len(before), block):
             here = slice(begin, begin + block)
-            lower(taken(self.points, before[here]), positions[here])
+            lower(self.rows(before[here]), positions[here])
         if self.anchors is not None:
             for begin in range(0, len(self.anchors), block):
                 rows = self.anchors[begin : begin + block]
                 lower(rows, np.full(len(rows), -1))
-        return prepared.metric.distances(values, prepared.unit)
+        return self.metric.distances(values, self.unit)
 
     def run(
         self, known: Picks, *, progress: Progress, checkpoint: Checkpoint | None, began: float
@@ -197,7 +204,6 @@ class SelectionTask:
         began : float
             When the call did, by time.perf_counter.
         """
-        prepared = self.prepared
         wanted = known.prefix(self.count).down_to(self.min_distance, first_is_given=not self.keeps_away)
         is_complete = math.isfinite(wanted.covering_radius) and (
             len(wanted) == self.count or wanted.covering_radius < self.min_distance
@@ -208,13 +214,13 @@ class SelectionTask:
         info = self._info(resumed_from=0 if is_start else len(wanted))
         _log.info(
             "selecting up to %d of %d rows of %d columns (%s, %s), %d of them known; backend %s, %d threads",
-            *(self.count, len(self.points), self.points.shape[1], prepared.frame.dtype),
-            *(prepared.metric.name, len(prior), prepared.plan.backend.name, prepared.frame.threads),
+            *(self.count, *self.shape, self.frame.dtype, self.metric.name, len(prior)),
+            *(info["backend"], info["threads"]),
         )
         with ExitStack() as stack:
             listeners: list[HearsPicks] = []
             if checkpoint is not None:
-                stack.enter_context(checkpoint.kept(prior, prepared.metric.name, info))
+                stack.enter_context(checkpoint.kept(prior, self.metric.name, info))
                 listeners.append(checkpoint)
             reporter = stack.enter_context(
                 reporting(
@@ -242,71 +248,137 @@ class SelectionTask:
             indices=picks.indices.copy(),
             radii=picks.radii.copy(),
             covering_radius=picks.covering_radius,
-            metric=self.prepared.metric.name,
+            metric=self.metric.name,
             labels=picks.labels if self.assign else None,
             distances=picks.distances if self.assign else None,
             info={**info, "fraction_evaluated": 0.0},
         )
 
     def _found(self, prior: Picks, listeners: Sequence[HearsPicks], info: dict[str, Any]) -> Selection:
-        """Let the backend pick, and return its picks after those before."""
-        metric, unit, frame = self.prepared.metric, self.prepared.unit, self.prepared.frame
+        """Make the picks, and return them after those before."""
+        listening = PickListeners(listeners, self.metric, self.unit)
+        prior_value = self._smallest_value(float(prior.radii[-1])) if len(prior) else math.inf
+        raw = self.picked(prior.indices, prior_value, self._smallest_value(self.min_distance), listening)
+        listening.complete(raw)
+        distances = None if raw.label_values is None else self.metric.distances(raw.label_values, self.unit)
+        return Selection(
+            indices=np.concatenate((prior.indices, raw.indices)),
+            radii=np.concatenate((prior.radii, self.metric.distances(raw.values, self.unit))),
+            covering_radius=self.metric.distance(raw.next_value, self.unit),
+            metric=self.metric.name,
+            labels=raw.labels,
+            distances=distances,
+            info={**info, "fraction_evaluated": 1.0, **raw.statistics},
+        )
 
-        def smallest_value(distance: float) -> float:
-            return metric.smallest_value(distance, unit, frame.stored)
+    def _smallest_value(self, distance: float) -> float:
+        return self.metric.smallest_value(distance, self.unit, self.frame.stored)
 
-        listening = PickListeners(listeners, metric, unit)
+    def _info(self, resumed_from: int) -> dict[str, Any]:
+        """Return what Selection.info says whatever is computed; None where that is not known yet."""
+        return {
+            "version": __version__,
+            "n": self.shape[0],
+            "d": self.shape[1],
+            "dtype": self.frame.dtype,
+            "seconds": None,
+            "simd": None,
+            "device": None,
+            "fraction_evaluated": None,
+            "resumed_from": resumed_from,
+            **self.description(),
+        }
+
+
+@dataclass(frozen=True)
+class SelectionTask(Task):
+    """A selection from a matrix that this process has."""
+
+    loaded: check.Loaded  # what the user gave
+    prepared: check.Prepared  # what backends get
+
+    @property
+    def points(self) -> AnyMatrix:
+        """The rows to select from."""
+        return self.prepared.matrices[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns to select from."""
+        n, d = self.points.shape
+        return n, d
+
+    @property
+    def anchors(self) -> AnyMatrix | None:
+        """The vectors to keep away from."""
+        return self.prepared.matrices[1] if len(self.prepared.matrices) > 1 else None
+
+    def rows(self, numbers: IndexArray) -> AnyMatrix:
+        """Return rows to select from."""
+        return taken(self.points, numbers)
+
+    def pairwise(self, x: AnyMatrix, y: AnyMatrix) -> ValueArray:
+        """Return the stored values of all pairs."""
+        problem = PairProblem(x, y, self.frame)
+        return self.prepared.run(lambda chosen: chosen.pairwise(problem))
+
+    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
+        """Return the first pick; None where it follows from what is kept away from."""
+        checked = check.check_start(start, seed, len(self.points), self.keeps_away)
+        if checked == "center":
+            return center_row(self.points, self.prepared.frame)
+        if checked == "random":
+            return random_row(len(self.points), seed)
+        assert not isinstance(checked, str)
+        return checked
+
+    def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:
+        """Return what decides the picks; `source` is X as the user gave it."""
+        named = self.loaded.files
+        files = memory_mapped_files(source) if named is None else [Path(name) for name, _ in named]
+        given = self.loaded.matrices[0]
+        return fingerprint(
+            self.shape,
+            element_type(given),
+            partial(taken, given),
+            metric=self.prepared.metric.name,
+            start=first_row,
+            selected=self.selected,
+            anchors=self.loaded.matrices[1] if self.anchors is not None else None,
+            files=files,
+        )
+
+    def picked(
+        self, prior: IndexArray, prior_value: float, minimum_value: float, listening: PickListeners
+    ) -> RawSelection:
+        """Let the backend pick."""
         problem = SelectProblem(
             points=self.points,
-            frame=frame,
+            frame=self.frame,
             k=self.count,
-            prior=prior.indices,
-            prior_value=smallest_value(float(prior.radii[-1])) if len(prior) else math.inf,
+            prior=prior,
+            prior_value=prior_value,
             selected=self.selected,
             anchors=self.anchors,
-            minimum_value=smallest_value(self.min_distance),
+            minimum_value=minimum_value,
             assign=self.assign,
-            listener=listening if listeners else None,
+            listener=listening if listening.are_there else None,
         )
 
         def attempt(backend: Backend) -> RawSelection:
             listening.begin()
             return backend.select(problem)
 
-        n, d = self.points.shape
+        n, d = self.shape
         raw = self.prepared.run(attempt, f"{n:,} rows of {d:,} columns and k = {self.count:,}")
-        listening.complete(raw)
-        return Selection(
-            indices=np.concatenate((prior.indices, raw.indices)),
-            radii=np.concatenate((prior.radii, metric.distances(raw.values, unit))),
-            covering_radius=metric.distance(raw.next_value, unit),
-            metric=metric.name,
-            labels=raw.labels,
-            distances=None if raw.label_values is None else metric.distances(raw.label_values, unit),
-            # The plan's backend is another one than before where a device had too little memory.
-            info={
-                **info,
-                "backend": self.prepared.plan.backend.name,
-                "fraction_evaluated": 1.0,
-                **raw.statistics,
-            },
-        )
+        # The plan's backend is another one than before where a device had too little memory.
+        return replace(raw, statistics={"backend": self.prepared.plan.backend.name, **raw.statistics})
 
-    def _info(self, resumed_from: int) -> dict[str, Any]:
-        """Return what Selection.info says whatever is computed; None where that is not known yet."""
-        n, d = self.points.shape
+    def description(self) -> dict[str, Any]:
+        """Return what is known of the rows and of what computes."""
         files = self.loaded.files
         return {
             "backend": self.prepared.plan.backend.name,
-            "version": __version__,
-            "n": n,
-            "d": d,
-            "dtype": self.prepared.frame.dtype,
-            "threads": self.prepared.frame.threads,
-            "seconds": None,
-            "simd": None,
-            "device": None,
-            "fraction_evaluated": None,
-            "resumed_from": resumed_from,
+            "threads": self.frame.threads,
             **({} if files is None else {"files": [{"name": name, "rows": rows} for name, rows in files]}),
         }

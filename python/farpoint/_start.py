@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from farpoint._device_inputs import AnyMatrix, host_rows
-from farpoint.backends._protocol import Frame
+from farpoint.backends._protocol import Frame, ValueArray
 from farpoint.backends.reference import values_to_row
 
 _BLOCK_ROWS = 4096
@@ -17,24 +17,38 @@ def center_row(points: AnyMatrix, frame: Frame) -> int:
     The mean is summed in float64 row after row, so that it does not depend on anything but the data. Rows on
     a device are brought over in blocks.
     """
-    total = np.zeros(points.shape[1])
+    total = add_rows(np.zeros(points.shape[1]), points, frame.kind)
+    return nearest_row(points, mean_of(total, len(points), frame.kind), frame)[1]
+
+
+def add_rows(total: ValueArray, points: AnyMatrix, kind: str) -> ValueArray:
+    """Return `total` with all rows added to it, one after the other; their directions for cosine."""
     for start in range(0, len(points), _BLOCK_ROWS):
         block = host_rows(points, start, start + _BLOCK_ROWS).astype(np.float64)
-        if frame.kind == "cosine":
+        if kind == "cosine":
             block /= np.sqrt((block * block).sum(axis=1))[:, None]
         # accumulate, unlike sum, has one order of additions whatever the memory layout.
         total = np.add.accumulate(np.vstack((total[None, :], block)), axis=0)[-1]
-    mean = total / len(points)
-    if frame.kind == "cosine" and not mean.any():
-        raise ValueError('start="center" has no meaning: the directions of the rows cancel to zero')
+    return total
 
-    best, best_value = 0, np.inf
+
+def mean_of(total: ValueArray, rows: int, kind: str) -> ValueArray:
+    """Return the mean of so many rows that add up to `total`."""
+    mean: ValueArray = total / rows
+    if kind == "cosine" and not mean.any():
+        raise ValueError('start="center" has no meaning: the directions of the rows cancel to zero')
+    return mean
+
+
+def nearest_row(points: AnyMatrix, mean: ValueArray, frame: Frame) -> tuple[float, int]:
+    """Return the smallest stored value to the mean, and its row; ties to the lowest."""
+    best_value, best = np.inf, 0
     for start in range(0, len(points), _BLOCK_ROWS):
         values = values_to_row(host_rows(points, start, start + _BLOCK_ROWS), mean, frame)
         row = int(np.argmin(values))
         if values[row] < best_value:
-            best, best_value = start + row, float(values[row])
-    return best
+            best_value, best = float(values[row]), start + row
+    return best_value, best
 
 
 def random_row(n: int, seed: int | np.random.Generator | None) -> int:

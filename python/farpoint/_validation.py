@@ -9,8 +9,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -138,6 +138,14 @@ def check_threads(threads: object) -> int:
     return min(count, 1024)
 
 
+def check_actors(actors: object) -> int:
+    """Return how many actors a distributed selection is to have."""
+    count = _integer(actors, "actors")
+    if count < 1:
+        raise ValueError(f"actors must be at least 1, not {count}")
+    return count
+
+
 def check_device(device: object, backend: str) -> int | None:
     """Return the index of the CUDA device that was named, if one was; whether it exists is seen later."""
     if device is None:
@@ -245,7 +253,7 @@ def load(
             raise ValueError(
                 f"{name} has {matrix.shape[1]} columns where {names[0]} has {matrices[0].shape[1]}"
             )
-    matrices = _in_one_place(_common_dtype(matrices, names, convert_to_first), names)
+    matrices = _in_one_place(common_dtype(matrices, names, convert_to_first), names)
     main = matrices[0]
     if isinstance(main, DeviceMatrix):
         if named not in (None, main.device):
@@ -341,43 +349,65 @@ def prepare(loaded: Loaded, partners: int) -> Prepared:
     plan = _plan(loaded, dtype, partners)
 
     # One matrix passed twice is scanned once.
-    scans = {id(matrix): plan.run(partial(_scan, matrix, loaded)) for matrix in matrices}
+    scans = {
+        id(matrix): plan.run(partial(scan, matrix, threads=loaded.threads, device=loaded.device))
+        for matrix in matrices
+    }
     for matrix, name in zip(matrices, names, strict=True):
-        bad_row, zero_row, _, _ = scans[id(matrix)]
-        if bad_row >= 0:
-            _raise_not_finite(matrix, bad_row, name)
-        if zero_row >= 0 and loaded.metric.kind == "cosine":
-            _raise_zero_row(matrix, zero_row, name)
-    largest = max(scan[2] for scan in scans.values())
-    smallest_row = min(scan[3] for scan in scans.values())
-
-    exponent = 0
-    scale = 1.0
-    if dtype == "float64":
-        matrices, largest, exponent = _tame_float64(matrices, loaded.metric, largest, smallest_row)
-        unit = Unit(exponent)
-    elif loaded.metric.kind == "squared":
-        unit = Unit(_value_exponent(largest, matrices[0].shape[1]))
-        scale = unit.scale
-    else:
-        unit = Unit(0)
+        check_scan(scans[id(matrix)], matrix, name, loaded.metric)
+    frame, unit, taming = find_frame(
+        loaded.metric, dtype, matrices[0].shape[1], scans.values(), loaded.threads, loaded.device
+    )
+    matrices = [taming.apply(matrix) for matrix in matrices]
     copied = loaded.copied + sum(
         matrix.nbytes
         for matrix, original in zip(matrices, loaded.matrices, strict=True)
         if matrix is not original and isinstance(matrix, np.ndarray)
     )
     limit = loaded.memory_limit
-    frame = Frame(
-        loaded.metric.kind,
-        dtype,
-        scale,
-        largest,
-        loaded.threads,
-        loaded.device,
-        None if limit is None else max(0, limit - copied),
-        loaded.spill_folder,
+    frame = replace(
+        frame,
+        memory_limit=None if limit is None else max(0, limit - copied),
+        spill_folder=loaded.spill_folder,
     )
     return Prepared(matrices, frame, loaded.metric, unit, plan, limit, copied)
+
+
+@dataclass(frozen=True)
+class Taming:
+    """A power of two that is taken out of extreme float64 data; exact, but for a copy."""
+
+    wanted: bool = False
+    exponent: int | None = None  # None: each row is multiplied by what brings its largest element near 1
+
+    def apply(self, matrix: AnyMatrix) -> AnyMatrix:
+        """Return the matrix that engines are given."""
+        return multiplied(matrix, self.exponent) if self.wanted else matrix
+
+
+def find_frame(
+    metric: Metric,
+    dtype: str,
+    columns: int,
+    scans: Iterable[ScanResult],
+    threads: int,
+    device: int | None = None,
+) -> tuple[Frame, Unit, Taming]:
+    """Find what matrices share that were scanned, and what is to be done to each of them."""
+    found = list(scans)
+    largest = max(result[2] for result in found)
+    smallest_row = min(result[3] for result in found)
+    unit, taming = Unit(0), Taming()
+    if dtype == "float64":
+        taming = _taming(metric, largest, smallest_row)
+        if taming.exponent is not None:
+            largest, unit = math.ldexp(largest, taming.exponent), Unit(-2 * taming.exponent)
+        elif taming.wanted:
+            largest = 1.0
+    elif metric.kind == "squared":
+        unit = Unit(_value_exponent(largest, columns))
+    scale = 1.0 if dtype == "float64" else unit.scale
+    return Frame(metric.kind, dtype, scale, largest, threads, device), unit, taming
 
 
 def _plan(loaded: Loaded, dtype: str, partners: int) -> Plan:
@@ -403,26 +433,20 @@ def _value_exponent(largest: float, dimension: int) -> int:
     return exponent + exponent % 2
 
 
-def _tame_float64(
-    matrices: list[AnyMatrix], metric: Metric, largest: float, smallest_row: float
-) -> tuple[list[AnyMatrix], float, int]:
-    """Take a power of two out of extreme float64 data; exact, but for a copy."""
+def _taming(metric: Metric, largest: float, smallest_row: float) -> Taming:
+    """Return what float64 data need whose elements are so large, and whose rows are so small."""
     if largest == 0:
-        return matrices, largest, 0
+        return Taming()
     exponent = math.frexp(largest)[1]
     if metric.kind == "cosine":
-        low = math.frexp(smallest_row)[1]
-        if max(exponent, -low) <= _SAFE_ROW_EXPONENT:
-            return matrices, largest, 0
         # Directions do not change when a row is multiplied.
-        return [multiplied(matrix, None) for matrix in matrices], 1.0, 0
-    if abs(exponent) <= _SAFE_EXPONENT:
-        return matrices, largest, 0
-    tamed = [multiplied(matrix, -exponent) for matrix in matrices]
-    return tamed, math.ldexp(largest, -exponent), 2 * exponent
+        low = math.frexp(smallest_row)[1]
+        return Taming(wanted=max(exponent, -low) > _SAFE_ROW_EXPONENT)
+    return Taming(True, -exponent) if abs(exponent) > _SAFE_EXPONENT else Taming()
 
 
-def _common_dtype(matrices: list[AnyMatrix], names: list[str], convert_to_first: bool) -> list[AnyMatrix]:
+def common_dtype(matrices: list[AnyMatrix], names: list[str], convert_to_first: bool) -> list[AnyMatrix]:
+    """Bring matrices to the element type of the first, or to one that holds the elements of all."""
     types = [element_type(matrix) for matrix in matrices]
     if len(set(types)) == 1:
         return matrices
@@ -444,13 +468,13 @@ def _common_dtype(matrices: list[AnyMatrix], names: list[str], convert_to_first:
     return converted
 
 
-def _scan(matrix: AnyMatrix, loaded: Loaded, backend: Backend) -> ScanResult:
+def scan(matrix: AnyMatrix, backend: Backend, threads: int, device: int | None = None) -> ScanResult:
     """(First row with NaN or infinity or -1, first zero row or -1, largest, smallest row maximum).
 
     An extension scans for its own backend only: the others work whatever state it is in.
     """
     if isinstance(backend, Scanner):
-        return backend.scan(matrix, loaded.threads, loaded.device)
+        return backend.scan(matrix, threads, device)
     assert not isinstance(matrix, DeviceMatrix)
     bad, zero, largest, smallest = -1, -1, 0.0, math.inf
     step = max(1, _SCAN_ELEMENTS // matrix.shape[1])
@@ -470,18 +494,27 @@ def _scan(matrix: AnyMatrix, loaded: Loaded, backend: Backend) -> ScanResult:
     return bad, zero, largest, smallest
 
 
-def _raise_not_finite(matrix: AnyMatrix, row: int, name: str) -> NoReturn:
-    values = host_rows(matrix, row, row + 1)[0].astype(np.float64)
+def check_scan(result: ScanResult, matrix: AnyMatrix, name: str, metric: Metric) -> None:
+    """Raise if a matrix cannot be used."""
+    bad_row, zero_row, _, _ = result
+    if bad_row >= 0:
+        raise_not_finite(*_place(matrix, bad_row, name), host_rows(matrix, bad_row, bad_row + 1)[0])
+    if zero_row >= 0 and metric.kind == "cosine":
+        raise_zero_row(*_place(matrix, zero_row, name))
+
+
+def raise_not_finite(name: str, row: int, elements: Matrix) -> NoReturn:
+    """Say which element of a row is not finite."""
+    values = elements.astype(np.float64)
     column = int(np.argmax(~np.isfinite(values)))
-    where, within = _place(matrix, row, name)
     raise ValueError(
-        f"{where} must be finite: row {within}, column {column} is {values[column]}; drop or impute such rows"
+        f"{name} must be finite: row {row}, column {column} is {values[column]}; drop or impute such rows"
     )
 
 
-def _raise_zero_row(matrix: AnyMatrix, row: int, name: str) -> NoReturn:
-    where, within = _place(matrix, row, name)
-    raise ValueError(f"{where}: row {within} is all zeros, which has no cosine distance; drop such rows")
+def raise_zero_row(name: str, row: int) -> NoReturn:
+    """Say which row has no direction."""
+    raise ValueError(f"{name}: row {row} is all zeros, which has no cosine distance; drop such rows")
 
 
 def _place(matrix: AnyMatrix, row: int, name: str) -> tuple[str, int]:

@@ -26,7 +26,7 @@ from farpoint._mapped import Rows
 from farpoint._parts import PartedMatrix
 from farpoint._spool import Spool
 
-__all__ = ["is_source", "open_files", "open_matrix", "read_npy"]
+__all__ = ["find_files", "is_source", "name_of", "open_file", "open_files", "open_matrix", "read_npy"]
 
 # Bytes that are converted at a time.
 _BLOCK_BYTES = 1 << 24
@@ -124,6 +124,14 @@ def open_files(
 
     `in_memory` says whether a little that has to be decoded or converted may stay in memory.
     """
+    paths = find_files(source, key=key, column=column)
+    with Spool(spill_folder, in_memory=in_memory) as spool:
+        files = [(str(path), _read(path, key, column, spool)) for path in paths]
+        return PartedMatrix(_alike(files, name_of(source), spool), name_of(source))
+
+
+def find_files(source: Source, *, key: str | None = None, column: str | None = None) -> list[Path]:
+    """Return the files of a dataset, all of a known format, one of which at least has what is named."""
     if not is_source(source):
         raise TypeError(f"source must be a path or a list of paths, not {source!r:.80}")
     paths = expand(source, _FORMATS)
@@ -131,13 +139,24 @@ def open_files(
     for option, value in (("key", key), ("column", column)):
         if value is not None and all(form.option != option for form in formats):
             raise ValueError(f"{paths[0]}: a {paths[0].suffix} file has no {option}s; leave {option} out")
-    wanted = {"key": key, "column": column, None: None}
+    return paths
+
+
+def open_file(
+    path: Path,
+    *,
+    key: str | None = None,
+    column: str | None = None,
+    spill_folder: str | os.PathLike[str] | None = None,
+    in_memory: bool = True,
+) -> list[Rows]:
+    """Open one file of a dataset, which may have no rows: arrays of one supported type, none empty."""
     with Spool(spill_folder, in_memory=in_memory) as spool:
-        files = [
-            (str(path), _read(path, form, wanted[form.option], spool))
-            for path, form in zip(paths, formats, strict=True)
-        ]
-        return PartedMatrix(_alike(files, name_of(source), spool), name_of(source))
+        parts = _read(path, key, column, spool)
+        for part in parts:
+            check_shape(part, str(path), may_have_no_rows=True)
+        filled = [part for part in parts if len(part)]
+        return _alike([(str(path), filled)], str(path), spool)[0][1] if filled else []
 
 
 def _format_of(path: Path) -> _Format:
@@ -150,8 +169,10 @@ def _format_of(path: Path) -> _Format:
     return found
 
 
-def _read(path: Path, form: _Format, wanted: str | None, spool: Spool) -> list[Rows]:
+def _read(path: Path, key: str | None, column: str | None, spool: Spool) -> list[Rows]:
     """Read the matrix of a file; whatever goes wrong is said of the file."""
+    form = _format_of(path)
+    wanted = {"key": key, "column": column, None: None}[form.option]
     try:
         if not path.is_dir():
             status = path.stat()

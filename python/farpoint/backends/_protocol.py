@@ -235,3 +235,16 @@ class Scanner(Protocol):
     def scan(self, matrix: Any, threads: int, device: int | None) -> ScanResult:
         """(First row with NaN or infinity or -1, first zero row or -1, largest, smallest row maximum)."""
         ...
+
+
+@runtime_checkable
+class Sharding(Protocol):
+    """A backend whose selections can be spread over several engines."""
+
+    def shard(self, problem: ShardProblem) -> Shard:
+        """Return the stages of a selection for some of its rows."""
+        ...
+
+    def pick_among(self, problem: CandidateProblem) -> PickedCandidates:
+        """Pick among candidates alone."""
+        ...

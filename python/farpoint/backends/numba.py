@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +21,20 @@ from typing import Any
 import numpy as np
 
 from farpoint._parts import PartedMatrix
+from farpoint.backends._plain_shard import PlainShard
 from farpoint.backends._protocol import (
+    CandidateProblem,
     Capabilities,
     Frame,
     HostMatrix,
     IndexArray,
     Matrix,
     PairProblem,
+    PickedCandidates,
     RawSelection,
     SelectProblem,
+    Shard,
+    ShardProblem,
     ValueArray,
 )
 
@@ -153,6 +158,16 @@ class _Side:
     self_dots: ValueArray
 
 
+def _side(matrix: HostMatrix, frame: Frame) -> _Side:
+    # Parts are gathered. float32 holds every float16, bfloat16 and small integer exactly.
+    rows = np.ascontiguousarray(matrix, dtype=frame.stored)
+    dots = np.zeros(0)
+    if frame.kind == "cosine":
+        dots = np.empty(len(rows))
+        _kernels().self_dots(rows, dots)
+    return _Side(rows, dots)
+
+
 @dataclass(frozen=True)
 class _Packed:
     """Rows centred, scaled and rounded to float32, with their squared norms."""
@@ -207,13 +222,7 @@ class _Workspace:
         self.screen = _Screen(self.side, frame)
 
     def read(self, matrix: HostMatrix) -> _Side:
-        # Parts are gathered. float32 holds every float16, bfloat16 and small integer exactly.
-        rows = np.ascontiguousarray(matrix, dtype=self.frame.stored)
-        dots = np.zeros(0)
-        if self.frame.kind == "cosine":
-            dots = np.empty(len(rows))
-            self.kernels.self_dots(rows, dots)
-        return _Side(rows, dots)
+        return _side(matrix, self.frame)
 
     def lower(
         self,
@@ -375,6 +384,33 @@ class NumbaBackend:
                     pass
         return out
 
+    def shard(self, problem: ShardProblem) -> Shard:
+        """Return the stages of a selection for the rows of one shard."""
+        return PlainShard(problem, self.nearest)
+
+    def pick_among(self, problem: CandidateProblem) -> PickedCandidates:
+        """Pick by the plain loop."""
+        frame = problem.frame
+        side = _side(problem.points, frame)
+        rows: list[IndexArray] = [np.empty(0, dtype=np.int64)]
+        values: list[ValueArray] = [np.empty(0)]
+
+        def accept(new_rows: IndexArray, new_values: ValueArray) -> None:
+            rows.append(new_rows)
+            values.append(new_values)
+
+        next_value = _plain_loop(
+            frame,
+            side,
+            np.arange(len(side.rows)),
+            problem.values.copy(),
+            (problem.last_value, problem.last_row),
+            problem.k,
+            problem.minimum_value,
+            accept,
+        )
+        return PickedCandidates(np.concatenate(rows), np.concatenate(values), next_value)
+
 
 class _Selector:
     """One selection."""
@@ -410,12 +446,12 @@ class _Selector:
                 break
             candidates, threshold = self._candidates()
             seen = len(self.indices)
-            best, ended = self._pick(candidates, threshold)
+            best = self._pick(candidates, threshold)
             if len(self.indices) > seen:
                 self._see(self._rows(np.array(self.indices[seen:])), len(problem.prior) + seen)
                 self.batches += 1
-            if ended:
-                next_value = max(best, 0.0)
+            if best is not None:
+                next_value = best
                 break
         return RawSelection(
             indices=np.array(self.indices, dtype=np.int64),
@@ -463,39 +499,70 @@ class _Selector:
         candidates = np.concatenate((above, ties))
         return candidates, (float(cut), int(ties[-1]))
 
-    def _pick(self, candidates: IndexArray, threshold: tuple[float, int]) -> tuple[float, bool]:
-        """Pick until the candidates are exhausted; returns the best value left, and if all is done."""
-        problem, workspace = self.problem, self.workspace
-        own = self._rows(candidates)
-        values = self.values[candidates]
-        picks = max(1, min(_PICKS_PER_CALL, _REFINE_WORK // max(1, own.rows.size)))
-        picked_rows = np.empty(picks, dtype=np.int64)
-        picked_values = np.empty(picks)
-        living = candidates.copy()
-        while True:
-            count, best, reason = workspace.kernels.pick(
-                own.rows,
-                own.self_dots,
-                living,
-                values,
-                threshold[0],
-                threshold[1],
-                min(picks, self._wanted()),
-                problem.minimum_value,
-                picked_rows,
-                picked_values,
-                workspace.screen.cosine,
-                problem.frame.scale,
-                problem.frame.stored is np.float64,
-            )
-            for row, value in zip(picked_rows[:count], picked_values[:count], strict=True):
-                self._accept(int(row), float(value))
-            if count and problem.listener is not None:
-                problem.listener(picked_rows[:count].copy(), picked_values[:count].copy())
-            if reason == workspace.kernels.EXHAUSTED:
-                return best, False
-            if reason == workspace.kernels.BELOW_MINIMUM or self._wanted() == 0:
-                return best, True
+    def _pick(self, candidates: IndexArray, threshold: tuple[float, int]) -> float | None:
+        """Pick until the candidates are exhausted, or all is done: then return the best value left."""
+        problem = self.problem
+
+        def accept(rows: IndexArray, values: ValueArray) -> None:
+            for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+                self._accept(row, value)
+            if problem.listener is not None:
+                problem.listener(rows, values)
+
+        return _plain_loop(
+            problem.frame,
+            self._rows(candidates),
+            candidates,
+            self.values[candidates],
+            threshold,
+            self._wanted(),
+            problem.minimum_value,
+            accept,
+        )
+
+
+def _plain_loop(
+    frame: Frame,
+    side: _Side,
+    numbers: IndexArray,
+    values: ValueArray,
+    cut: tuple[float, int],
+    wanted: int,
+    minimum_value: float,
+    accept: Callable[[IndexArray, ValueArray], None],
+) -> float | None:
+    """Pick from the rows of `side`, which are called `numbers`, down to the place `cut` in the order.
+
+    `accept` is given the picks, some at a time. Returns the value of the pick that would follow, None where
+    no row is left.
+    """
+    kernels = _kernels()
+    most = max(1, min(_PICKS_PER_CALL, _REFINE_WORK // max(1, side.rows.size)))
+    picked_rows = np.empty(most, dtype=np.int64)
+    picked_values = np.empty(most)
+    while True:
+        count, best, reason = kernels.pick(
+            side.rows,
+            side.self_dots,
+            numbers,
+            values,
+            cut[0],
+            cut[1],
+            min(most, wanted),
+            minimum_value,
+            picked_rows,
+            picked_values,
+            frame.kind == "cosine",
+            frame.scale,
+            frame.stored is np.float64,
+        )
+        wanted -= count
+        if count:
+            accept(picked_rows[:count].copy(), picked_values[:count].copy())
+        if reason == kernels.EXHAUSTED:
+            return None
+        if reason == kernels.BELOW_MINIMUM or wanted == 0:
+            return float(best)
 
 
 BACKEND = NumbaBackend()

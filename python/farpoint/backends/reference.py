@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
+    CandidateProblem,
     Capabilities,
     Frame,
     HostMatrix,
     IndexArray,
     Matrix,
     PairProblem,
+    PickedCandidates,
     RawSelection,
     SelectProblem,
+    Shard,
+    ShardProblem,
     ValueArray,
 )
 
@@ -157,6 +162,14 @@ class ReferenceBackend:
         for j, row in enumerate(problem.y):
             out[:, j] = values_to_row(problem.x, row, problem.frame)
         return out
+
+    def shard(self, problem: ShardProblem) -> Shard:
+        """Keep every row up to date."""
+        return PlainShard(problem, self.nearest)
+
+    def pick_among(self, problem: CandidateProblem) -> PickedCandidates:
+        """Pick the farthest candidate, again and again."""
+        return pick_among(problem, self.pairwise)
 
 
 BACKEND = ReferenceBackend()

@@ -7,7 +7,8 @@ import csv
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 import farpoint
 from farpoint._atomic import atomic_write, check_writable
-from farpoint._files import read_npy
+from farpoint._files import name_of, read_npy
 from farpoint.cli import _common
 from farpoint.selection import Selection
 
@@ -57,6 +58,13 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    command.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="select on the Ray cluster there, each actor from its own files; auto: the one of this machine; "
+        "local: start one here",
+    )
+    command.add_argument("--actors", type=int, metavar="N", help="for --ray (default: one a file)")
     _common.add_computation(command)
     command.set_defaults(run=run)
 
@@ -71,25 +79,31 @@ def run(options: argparse.Namespace) -> None:
         check_writable(output)
     lines = _common.JsonProgress(options.k is not None) if options.json and not options.quiet else None
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
-    matrix = _common.open_input(options)
-    selection = farpoint.select(
-        matrix,
-        options.k,
-        metric=options.metric,
-        start=options.start,
-        selected=None if options.selected is None else _row_numbers(Path(options.selected)),
-        anchors=options.anchors,
-        min_distance=options.min_distance,
-        assign=options.assign,
-        backend=options.backend,
-        device=options.device,
-        threads=options.threads,
-        memory_limit=options.memory_limit,
-        spill_folder=options.spill_folder,
-        checkpoint=options.checkpoint,
-        progress=lines or bar,
-        seed=options.seed,
-    )
+    selected = None if options.selected is None else _row_numbers(Path(options.selected))
+    arguments = {
+        "metric": options.metric,
+        "start": options.start,
+        "selected": selected,
+        "anchors": options.anchors,
+        "min_distance": options.min_distance,
+        "assign": options.assign,
+        "backend": options.backend,
+        "threads": options.threads,
+        "memory_limit": options.memory_limit,
+        "spill_folder": options.spill_folder,
+        "checkpoint": options.checkpoint,
+        "progress": lines or bar,
+        "seed": options.seed,
+    }
+    if options.ray is None:
+        if options.actors is not None:
+            raise ValueError("--actors has no meaning without --ray")
+        matrix = _common.open_input(options)
+        name = matrix.name
+        selection = farpoint.select(matrix, options.k, device=options.device, **arguments)
+    else:
+        name = name_of(options.input)
+        selection = _select_on_ray(options, arguments)
     if lines is not None:
         lines.finish()
     if output is not None:
@@ -99,7 +113,40 @@ def run(options: argparse.Namespace) -> None:
     elif output is None:
         sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
     if not options.quiet and not options.json:
-        print(_summary(selection, matrix.name), file=sys.stderr)
+        print(_summary(selection, name), file=sys.stderr)
+
+
+def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Selection:
+    if options.device is not None:
+        raise ValueError("--device has no meaning with --ray: its actors compute on processors")
+    from farpoint import distributed
+
+    with _cluster(options.ray):
+        return distributed.select(
+            options.input,
+            options.k,
+            actors=options.actors,
+            key=options.key,
+            column=options.column,
+            **arguments,
+        )
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[None]:
+    """Connect to a cluster, or start one, for as long as it is needed."""
+    if importlib.util.find_spec("ray") is None:
+        raise ImportError('--ray needs Ray: pip install "farpoint[ray]"')
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    ray.init(address=address, log_to_driver=False, logging_level="warning")
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _summary(selection: Selection, source: str) -> str:
