@@ -202,9 +202,9 @@ HEADERS = {
     "no such dtype": (described("(3,)", "'<q9'"), "is not a complete .npy array"),
     "negative": (described("(-1, -8)", payload=bytes(64)), "shape (-1, -8)"),
     "huge": (described("(1 << 62, 1 << 62)"), "is not a complete .npy array"),
-    "astronomic": (described(f"({10**18}, {10**18})"), "says that it takes 8000000000"),
-    "empty and huge": (described(f"(0, {2**70})"), "array 'x': "),
-    "many dimensions": (described("(1," * 1 + "1," * 200 + ")", payload=bytes(8)), "array 'x': "),
+    "astronomic": (described(f"({10**18}, {10**18})"), f"shape ({10**18}, {10**18})"),
+    "empty and huge": (described(f"(0, {2**70})"), f"shape (0, {2**70})"),
+    "many dimensions": (described("(" + "1," * 200 + ")", payload=bytes(8)), "shape (1, 1"),
     "no width": (described(f"({2**60},)", "'<U0'"), "shape (1152921504606846976,) of <U0"),
     "an array of arrays": (described("(2,)", "('<f8', (2, 2))", bytes(64)), "array 'x' "),
     "truth": (described("(True, 8.0)", payload=bytes(64)), "is not a complete .npy array"),
@@ -297,7 +297,6 @@ def test_selections_of_machines_of_the_other_byte_order(path: Path, saved: dict[
         ("info", np.array("{"), "text 'info' is not JSON"),
         ("info", np.array("[" * 100_000), "text 'info' is not JSON"),
         ("info", np.array("3"), "text 'info' is not a JSON object"),
-        ("info", np.array(" " * (1 << 20) + "{}"), "characters, where 1048576 are the most"),
         ("info", np.array(json.dumps({"n": 41})), "there are 40 labels for the 41 rows"),
         ("info", np.array(json.dumps({"n": 3})), "not rows of the 3 that info tells of"),
         ("labels", np.zeros(39, dtype=np.int64), "there are 39 labels for the 40 rows"),
@@ -307,9 +306,15 @@ def test_selections_of_machines_of_the_other_byte_order(path: Path, saved: dict[
 def test_what_no_selection_says(
     path: Path, saved: dict[str, Array], name: str, value: Any, message: str
 ) -> None:
-    arrays = {**saved, name: value}
-    with refused(message, megabytes=30):
-        loads(path, arrays)
+    np.savez(path, **{**saved, name: value})
+    with refused(message):
+        farpoint.Selection.load(path)
+
+
+def test_a_text_without_end(path: Path, saved: dict[str, Array]) -> None:
+    np.savez_compressed(path, **{**saved, "info": np.zeros((), dtype=f"<U{(1 << 24) + 1}")})  # type: ignore[arg-type]
+    with refused("text 'info' has 16777217 characters, where 16777216 are the most"):
+        farpoint.Selection.load(path)
 
 
 def test_what_is_missing_is_named(path: Path, saved: dict[str, Array]) -> None:
@@ -322,7 +327,7 @@ def test_what_is_missing_is_named(path: Path, saved: dict[str, Array]) -> None:
 
 def test_save_refuses_what_load_would(path: Path) -> None:
     indices, radii = np.array([0]), np.array([np.inf])
-    long = farpoint.Selection(indices, radii, 1.0, info={"note": "x" * (1 << 20)})
-    with pytest.raises(ValueError, match="info takes 1048588 characters as JSON, where 1048576 are the most"):
+    long = farpoint.Selection(indices, radii, 1.0, info={"note": "x" * (1 << 24)})
+    with pytest.raises(ValueError, match="info takes 16777228 characters as JSON, where 16777216 are the"):
         long.save(path)
     assert not path.exists()

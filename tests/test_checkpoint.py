@@ -585,12 +585,22 @@ def test_what_is_no_checkpoint_is_refused_and_stays(path: Path, tmp_path: Path) 
         with pytest.raises(ValueError, match=r"checkpoint .*run\.npz cannot be used, and is not overwritten"):
             farpoint.select(X, 60, checkpoint=path)
         assert path.read_bytes() == damaged
+    right = json.loads(str(arrays["problem"]))
     for problem, message in (
-        (np.array("[1]"), "not a dictionary"),
-        (np.array("{"), "damaged"),
-        (np.array({"a": 1}, dtype=object), "Object arrays cannot be loaded|pickled"),
-        (np.array("{}"), "belongs to another problem: rows is None there and 300 here"),
-        (np.array('{"rows": [300], "files": 3, "start": {}}'), "belongs to another problem"),
+        (np.array("[1]"), "run.npz is not a checkpoint: text 'problem' is not a JSON object"),
+        (np.array("{"), "run.npz is not a checkpoint: text 'problem' is not JSON"),
+        (np.array({"a": 1}, dtype=object), "array 'problem' holds Python objects"),
+        (np.array("{}"), "its problem does not say what rows is"),
+        *(
+            (np.array(json.dumps({**right, name: value})), f"its problem does not say what {name} is")
+            for name, value in (("rows", [300]), ("columns", True), ("metric", None), ("start", 0.0))
+        ),
+        *(
+            (np.array(json.dumps({**right, "files": files})), "its problem does not say what files are")
+            for files in ([3], [["x.npy", 1]], [["x.npy", 1, 2.0]], [["x.npy", 2**63, 0]])
+        ),
+        (np.array(json.dumps({**right, "files": {}})), "its problem does not say what files is"),
+        (np.array(json.dumps({**right, "rows": 301})), "another problem: rows is 301 there and 300 here"),
     ):
         np.savez(path, **{**arrays, "problem": problem})
         with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -350,8 +351,11 @@ def test_a_full_disk_is_an_error_that_says_where(tmp_path: Path) -> None:
 def test_places_that_are_none(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", X)
     for place in (tmp_path / "none", tmp_path / "a.npy"):
-        with pytest.raises(ValueError, match="spill_folder: .* is not a folder that exists"):
-            farpoint.select(tmp_path / "a.npy", 3, spill_folder=place)
+        for function in (partial(farpoint.select, k=3), farpoint.open_matrix):
+            with pytest.raises(ValueError, match=f"spill_folder = '{place}' is not a folder"):
+                function(tmp_path / "a.npy", spill_folder=place)
+    with pytest.raises(TypeError, match="spill_folder must be a path, not int"):
+        farpoint.open_matrix(tmp_path / "a.npy", spill_folder=3)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="mappings keep no descriptors")
@@ -610,7 +614,7 @@ def test_the_command_line(
             ["select", "shards", "-k", "3", "--column", "x"],
             "shards/b.parquet: no column 'x'; there are id, embedding",
         ),
-        (["select", "shards", "-k", "3", "--spill-folder", "none"], "spill_folder: none is not a folder"),
+        (["select", "shards", "-k", "3", "--spill-folder", "none"], "none' is not a folder"),
         (["hmin", "shards", "--anchors", "x"], "unrecognized arguments"),
     ):
         assert main(arguments) == 2

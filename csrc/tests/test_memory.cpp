@@ -113,7 +113,8 @@ TEST_CASE("a selection is the same within any limit from the least") {
   SelectProblem problem;
   problem.points = m.view(farpoint::ElementType::float32);
   problem.largest = m.largest();
-  problem.request = {700, 5, 0.0, true};
+  const Index first = 5;
+  problem.request = {.count = 700, .prior = std::span(&first, 1), .assign = true};
   problem.level = usable_simd_levels().back();
   problem.eager = true;
   problem.threads = 2;

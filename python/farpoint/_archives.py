@@ -10,20 +10,23 @@ Whatever is wrong is a ValueError that does not name the file: the caller does, 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from farpoint._mapped import map_array
+from farpoint._npy_header import HEADER_BYTES, NpyHeader, parse_header
 
 # How many bytes one byte of a member can become. Deflate does no better; other methods have no such bound and
 # are not what numpy writes.
@@ -32,29 +35,12 @@ _LARGEST_EXPANSION = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
 # compressed a hundredfold, small archives may be.
 _USUAL_EXPANSION = 100
 _SMALL = 1 << 28
-# The header of an .npy file: numpy writes 128 bytes for all but structured types, which are no matrices.
-_HEADER_BYTES = 4096
+# Bytes that are decompressed, or summed, at a time.
 _CHUNK_BYTES = 1 << 20
 # Bits of a member's flags: encrypted, patch data, strongly encrypted, with a masked directory.
 _UNREADABLE_FLAGS = 0x1 | 0x20 | 0x40 | 0x2000
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What an .npy file says of its array."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran_order: bool
-    size: int  # of the header itself
-
-    @property
-    def payload(self) -> int:
-        """Bytes that the elements take."""
-        count = 1
-        for extent in self.shape:
-            count *= extent
-        return count * self.dtype.itemsize
+# What comes before a member: at its end the lengths of the name and of the extra field that follow.
+_LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 @contextmanager
@@ -89,7 +75,7 @@ def open_archive(path: str | os.PathLike[str], *, limit: int | None = None) -> I
                 raise ValueError("it does not begin as one")
             archive = zipfile.ZipFile(stream)
         with archive:
-            yield ArrayArchive(archive, size=size, limit=limit)
+            yield ArrayArchive(archive, stream, size=size, limit=limit)
 
 
 class ArrayArchive:
@@ -101,8 +87,9 @@ class ArrayArchive:
         In the order of the archive. Members that are no .npy files are not arrays and are left alone.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, *, size: int, limit: int) -> None:
+    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], *, size: int, limit: int) -> None:
         self._archive = archive
+        self._file = file
         self._limit = limit
         self._taken = 0
         self._members: dict[str, zipfile.ZipInfo] = {}
@@ -122,6 +109,52 @@ class ArrayArchive:
     def names(self) -> list[str]:
         return list(self._members)
 
+    def header(self, name: str) -> NpyHeader:
+        """Return what an array says of itself; its archive says the same of its size."""
+        member = self._member(name)
+        with _damage(f"array {name!r} is damaged"), self._archive.open(member) as stream:
+            start = stream.read(HEADER_BYTES)
+        try:
+            header = parse_header(start)
+        except ValueError as error:
+            raise ValueError(f"array {name!r} {error}") from error
+        if header.size + header.payload != member.file_size:
+            raise ValueError(
+                f"array {name!r} says that it takes {header.size + header.payload} bytes, "
+                f"its archive that it takes {member.file_size}"
+            )
+        return header
+
+    def mapped(self, name: str) -> npt.NDArray[Any] | None:
+        """Map an array that lies in the file as it would in memory: neither compressed nor unaligned.
+
+        Its checksum has been compared. It remains when the archive is closed.
+        """
+        member, header = self._member(name), self.header(name)
+        if member.compress_type != zipfile.ZIP_STORED or not header.payload:
+            return None
+        begin = self._begin(name, member)
+        if (begin + header.size) % header.dtype.alignment:
+            return None
+        content = map_array(self._file, np.dtype(np.uint8), (member.file_size,), begin)
+        found = 0
+        for chunk in range(0, len(content), _CHUNK_BYTES):
+            found = zlib.crc32(content[chunk : chunk + _CHUNK_BYTES].data, found)
+        if found != member.CRC:
+            raise ValueError(f"array {name!r} is damaged: its checksum is another")
+        return map_array(self._file, header.dtype, header.shape, begin + header.size, header.order)
+
+    def blocks(self, name: str) -> Iterator[npt.NDArray[Any]]:
+        """Return the elements of an array in the order that they are kept in, a megabyte or so at a time."""
+        header = self.header(name)
+        if self._taken + header.payload > self._limit:
+            raise ValueError(
+                f"array {name!r} expands to {header.payload} bytes, where the arrays of this file may take "
+                f"{self._limit} bytes together"
+            )
+        self._taken += header.payload
+        return self._decompressed(name, header)
+
     def array(
         self, name: str, *, dtype: npt.DTypeLike | None = None, dimensions: int | None = None
     ) -> npt.NDArray[Any]:
@@ -136,26 +169,23 @@ class ArrayArchive:
         dimensions : int, optional
             How many it must have.
         """
-        member = self._member(name)
-        header = self._header(name, member)
+        header = self.header(name)
         native = header.dtype.newbyteorder("=")
         if dtype is not None and native != np.dtype(dtype):
             raise ValueError(f"array {name!r} is {header.dtype}, not {np.dtype(dtype)}")
         if dimensions is not None and len(header.shape) != dimensions:
             raise ValueError(f"array {name!r} has shape {header.shape}, not {dimensions} dimensions")
-        if self._taken + header.payload > self._limit:
-            raise ValueError(
-                f"array {name!r} expands to {header.payload} bytes, where the arrays of this file may take "
-                f"{self._limit} bytes together"
-            )
-        self._taken += header.payload
-        flat = self._elements(name, member, header).astype(native, copy=False)
-        with _damage(f"array {name!r}"):  # numpy has limits of its own on shapes
-            return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
+        blocks = self.blocks(name)
+        elements = np.empty(header.payload // native.itemsize, dtype=native)
+        filled = 0
+        for block in blocks:
+            elements[filled : filled + len(block)] = block
+            filled += len(block)
+        return elements.reshape(header.shape, order=header.order)
 
     def text(self, name: str, *, longest: int) -> str:
         """Read a text, kept as an array without dimensions, of at most so many characters."""
-        header = self._header(name, self._member(name))
+        header = self.header(name)
         if header.dtype.kind != "U" or header.shape != ():
             raise ValueError(f"array {name!r} is not a text")
         characters = header.dtype.itemsize // 4
@@ -181,34 +211,28 @@ class ArrayArchive:
             raise ValueError(f"there is no array {name!r} in it")
         return member
 
-    def _header(self, name: str, member: zipfile.ZipInfo) -> _Header:
-        with _damage(f"array {name!r} is damaged"), self._archive.open(member) as stream:
-            start = stream.read(_HEADER_BYTES)
-        with _damage(f"array {name!r} is not a complete .npy array"):
-            header = _parse_header(start)
-        if header.dtype.hasobject:
-            raise ValueError(f"array {name!r} holds Python objects (pickled), which are not loaded")
-        if header.dtype.kind == "V" and header.dtype.names is not None:
-            raise ValueError(f"array {name!r} is structured, not of numbers or texts")
-        if header.size + header.payload != member.file_size:
-            raise ValueError(
-                f"array {name!r} says that it takes {header.size + header.payload} bytes, "
-                f"its archive that it takes {member.file_size}"
-            )
-        return header
+    def _begin(self, name: str, member: zipfile.ZipInfo) -> int:
+        """Find where the content of a member begins, behind a header of its own."""
+        with _damage(f"array {name!r} is damaged"):
+            self._file.seek(member.header_offset)
+            local = self._file.read(_LOCAL_HEADER.size)
+            name_bytes, extra_bytes = _LOCAL_HEADER.unpack(local)
+            return int(self._file.tell() + name_bytes + extra_bytes)
 
-    def _elements(self, name: str, member: zipfile.ZipInfo, header: _Header) -> npt.NDArray[Any]:
-        """Decompress the elements into one dimension."""
-        content = np.empty(header.payload, dtype=np.uint8)
-        view = content.data
-        with _damage(f"array {name!r} is damaged"), self._archive.open(member) as stream:
+    def _decompressed(self, name: str, header: NpyHeader) -> Iterator[npt.NDArray[Any]]:
+        item = header.dtype.itemsize
+        step = max(1, _CHUNK_BYTES // item) * item
+        with _damage(f"array {name!r} is damaged"), self._archive.open(self._member(name)) as stream:
             stream.read(header.size)
-            for begin in range(0, len(view), _CHUNK_BYTES):
-                _fill(stream, view[begin : begin + _CHUNK_BYTES])
+            for begin in range(0, header.payload, step):
+                wanted = min(step, header.payload - begin)
+                block = stream.read(wanted)
+                if len(block) != wanted:
+                    raise ValueError("it is shorter than it says")
+                yield np.frombuffer(block, dtype=header.dtype)
             # The checksum is compared where the member ends.
             if stream.read(1):
                 raise ValueError("it is longer than it says")
-        return content.view(header.dtype)
 
 
 @contextmanager
@@ -233,27 +257,3 @@ def _check_member(member: zipfile.ZipInfo) -> None:
             f"member {member.filename!r} says that it expands from {member.compress_size} to "
             f"{member.file_size} bytes, which is not possible"
         )
-
-
-def _parse_header(start: bytes) -> _Header:
-    """Read the header at the start of an .npy file."""
-    stream = io.BytesIO(start)
-    version = np.lib.format.read_magic(stream)
-    # Version 3 is for names of fields; there are none in what is read here.
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"version {version} of the format")
-    shape, fortran_order, dtype = readers[version](stream, max_header_size=_HEADER_BYTES)
-    if any(extent < 0 for extent in shape) or dtype.itemsize == 0 or dtype.subdtype is not None:
-        raise ValueError(f"shape {shape} of {dtype}")
-    return _Header(shape, dtype, fortran_order, stream.tell())
-
-
-def _fill(stream: IO[bytes], view: memoryview) -> None:
-    """Read exactly so many bytes."""
-    while len(view):
-        read = stream.read(len(view))
-        if not read:
-            raise ValueError("it is shorter than it says")
-        view[: len(read)] = read
-        view = view[len(read) :]

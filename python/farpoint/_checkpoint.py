@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from farpoint._archives import open_archive
 from farpoint._atomic import atomic_write, check_writable, remove_stale
-from farpoint._fingerprint import Fingerprint, differences
+from farpoint._fingerprint import Fingerprint, check_fingerprint, differences
 from farpoint._metrics import FloatArray
 from farpoint._picks import Picks
 from farpoint._signals import sigterm_interrupts
 from farpoint.backends._protocol import IndexArray
-from farpoint.selection import Selection, selection_arrays
+from farpoint.selection import LONGEST_JSON, Selection, selection_arrays
 
 _log = logging.getLogger("farpoint.checkpoint")
 
@@ -177,7 +178,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> tuple[Selection, Fingerprint]:
-    """Return the selection in a checkpoint, and what it belongs to.
+    """Return the selection in a checkpoint, and what it belongs to. The file may come from anyone.
 
     Raises
     ------
@@ -185,16 +186,15 @@ def read_checkpoint(path: Path) -> tuple[Selection, Fingerprint]:
         The file is no checkpoint, or is damaged.
     """
     selection = Selection.load(path)
-    with np.load(path, allow_pickle=False) as archive:
-        if "problem" not in archive:
-            raise ValueError(
-                f"{path} is a saved selection and says nothing of what it was made from; "
-                "farpoint.extend goes on from it"
-            )
-        try:
-            problem = json.loads(str(archive["problem"]))
-        except Exception as error:  # whatever a damaged archive raises
-            raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(problem, dict):
-        raise ValueError(f"{path} is damaged: its problem is not a dictionary")
+    try:
+        with open_archive(path) as archive:
+            if "problem" not in archive.names:
+                raise ValueError(
+                    "it is a saved selection and says nothing of what it was made from; farpoint.extend goes "
+                    "on from it"
+                )
+            problem = archive.json_object("problem", longest=LONGEST_JSON)
+        check_fingerprint(problem)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a checkpoint: {error}") from error
     return selection, problem

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,18 @@ from farpoint.backends._protocol import IndexArray, Matrix
 SAMPLED_ROWS = 1024
 
 Fingerprint = dict[str, Any]
+
+_KINDS = {
+    "rows": (int,),
+    "columns": (int,),
+    "element type": (str,),
+    "metric": (str,),
+    "start": (int, NoneType),
+    "selected": (str, NoneType),
+    "anchors": (str, NoneType),
+    "content": (str,),
+    "files": (list,),
+}
 
 
 def fingerprint(
@@ -70,18 +83,35 @@ def fingerprint(
     }
 
 
+def check_fingerprint(found: dict[str, Any]) -> None:
+    """Refuse what `fingerprint` does not return: it was read from a file that may come from anyone.
+
+    Raises
+    ------
+    ValueError
+        Something is missing, or not of its kind.
+    """
+    for name, kinds in _KINDS.items():
+        if type(found.get(name)) not in kinds:
+            raise ValueError(f"its problem does not say what {name} is")
+    for record in found["files"]:
+        right = isinstance(record, list) and list(map(type, record)) == [str, int, int]
+        if not right or max(abs(number) for number in record[1:]) >= 2**63:
+            raise ValueError("its problem does not say what files are")
+
+
 def differences(there: Fingerprint, here: Fingerprint) -> list[str]:
     """Return in what the problem of a checkpoint, `there`, is another one than that of the call, `here`."""
     found = [
-        f"{name} is {there.get(name)!r} there and {here[name]!r} here"
+        f"{name} is {there[name]!r:.100} there and {here[name]!r} here"
         for name in ("rows", "columns", "element type", "metric", "start")
-        if there.get(name) != here[name]
+        if there[name] != here[name]
     ]
-    found += [f"{name} differ" for name in ("selected", "anchors") if there.get(name) != here[name]]
-    same_type = all(there.get(name) == here[name] for name in ("rows", "columns", "element type"))
-    if same_type and there.get("content") != here["content"]:
+    found += [f"{name} differ" for name in ("selected", "anchors") if there[name] != here[name]]
+    same_type = all(there[name] == here[name] for name in ("rows", "columns", "element type"))
+    if same_type and there["content"] != here["content"]:
         found.append("rows of X differ")
-    if there.get("files") and here["files"]:
+    if there["files"] and here["files"]:
         found += _changed_files(there["files"], here["files"])
     return found
 
@@ -110,7 +140,7 @@ def _digest(*contents: bytes) -> str:
     return digest.hexdigest()
 
 
-def _changed_files(there: Any, here: list[list[Any]]) -> list[str]:
+def _changed_files(there: list[list[Any]], here: list[list[Any]]) -> list[str]:
     names_there, names_here = [file[0] for file in there], [file[0] for file in here]
     if names_there != names_here:
         return [f"the files are {_listed(names_there)} there and {_listed(names_here)} here"]
@@ -124,7 +154,9 @@ def _changed_files(there: Any, here: list[list[Any]]) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(map(str, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(f"{name:.100}" for name in names[:3]) + (
+        f" and {len(names) - 3} more" if len(names) > 3 else ""
+    )
 
 
 def _when(nanoseconds: int) -> str:

@@ -26,6 +26,18 @@ from farpoint._mapped import Rows, map_array
 _IN_MEMORY_BYTES = 1 << 28
 
 
+def check_spill_folder(folder: object, *, needed: bool) -> str:
+    """Return the folder for temporary files: the system's, if none is named and one is needed."""
+    if folder is None:
+        return tempfile.gettempdir() if needed else ""
+    if not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"spill_folder must be a path, not {type(folder).__name__}")
+    path = Path(os.fsdecode(folder)).absolute()
+    if not path.is_dir():
+        raise ValueError(f"spill_folder = {str(path)!r} is not a folder")
+    return str(path)
+
+
 class Spool:
     """A place for rows.
 
@@ -38,9 +50,7 @@ class Spool:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, in_memory: bool = True) -> None:
-        self._folder = Path(tempfile.gettempdir() if folder is None else folder)
-        if not self._folder.is_dir():
-            raise ValueError(f"spill_folder: {self._folder} is not a folder that exists")
+        self._folder = check_spill_folder(folder, needed=True)
         self._file: IO[bytes] | None = None
         self._room = _IN_MEMORY_BYTES if in_memory else 0
         self._in_memory = 0

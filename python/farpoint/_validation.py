@@ -8,11 +8,9 @@ import operator
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -31,6 +29,7 @@ from farpoint._files import is_source, open_files
 from farpoint._inputs import as_host_matrix
 from farpoint._metrics import METRICS, Metric, Unit
 from farpoint._parts import PartedMatrix
+from farpoint._spool import check_spill_folder
 from farpoint.backends import choose_backend, cuda
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._protocol import (
@@ -188,18 +187,6 @@ def check_memory_limit(limit: object) -> int | None:
     if size < 1:
         raise ValueError(f"memory_limit must be at least 1 byte, not {size:,}; None sets no limit")
     return min(size, _MOST_BYTES)
-
-
-def check_spill_folder(folder: object, *, needed: bool) -> str:
-    """Return the folder for temporary files: the system's, if none is named and one is needed."""
-    if folder is None:
-        return tempfile.gettempdir() if needed else ""
-    if not isinstance(folder, (str, os.PathLike)):
-        raise TypeError(f"spill_folder must be a path, not {type(folder).__name__}")
-    path = Path(os.fsdecode(folder)).absolute()
-    if not path.is_dir():
-        raise ValueError(f"spill_folder = {str(path)!r} is not a folder")
-    return str(path)
 
 
 def load(

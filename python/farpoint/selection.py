@@ -23,7 +23,8 @@ _REQUIRED = {"farpoint_selection", "indices", "radii", "covering_radius", "metri
 # A checkpoint is a selection that also says which problem it belongs to.
 _KNOWN = _REQUIRED | {"labels", "distances", "problem"}
 _LONGEST_METRIC = 100  # characters
-_LONGEST_INFO = 1 << 20
+# The names of a hundred thousand files and their numbers of rows, with room to spare.
+LONGEST_JSON = 1 << 24
 
 
 class Locations(NamedTuple):
@@ -178,7 +179,7 @@ class Selection:
         Raises
         ------
         ValueError
-            `info` takes more than a million characters.
+            `info` takes more than 16 million characters as JSON.
         OSError
             It cannot be written; what was there before still is.
         """
@@ -227,7 +228,7 @@ class Selection:
         metric = archive.text("metric", longest=_LONGEST_METRIC)
         if metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}")
-        info = archive.json_object("info", longest=_LONGEST_INFO)
+        info = archive.json_object("info", longest=LONGEST_JSON)
         rows = info.get("n")
         indices = archive.array("indices", dtype=np.int64, dimensions=1)
         radii = archive.array("radii", dtype=np.float64, dimensions=1)
@@ -328,8 +329,8 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
 def selection_arrays(selection: Selection) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a file that `Selection.load` reads."""
     info = json.dumps(selection.info)
-    if len(info) > _LONGEST_INFO:
-        raise ValueError(f"info takes {len(info)} characters as JSON, where {_LONGEST_INFO} are the most")
+    if len(info) > LONGEST_JSON:
+        raise ValueError(f"info takes {len(info)} characters as JSON, where {LONGEST_JSON} are the most")
     arrays: dict[str, npt.NDArray[Any]] = {
         "farpoint_selection": np.array(_FORMAT),
         "indices": selection.indices,

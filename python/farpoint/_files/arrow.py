@@ -65,7 +65,7 @@ def read_parquet(path: Path, column: str | None, spool: Spool) -> list[Rows]:
     import pyarrow.parquet as pq
 
     # Mapped, and by row groups: otherwise pyarrow holds a whole group of encoded pages, or several groups.
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
         name = _choose_column(pa, file.schema_arrow, column)
         batches = (
             batch.column(0)
@@ -82,6 +82,7 @@ def _matrices(batches: Iterator[Any], name: str) -> Iterator[Rows]:
     columns: int | None = None
     first_row = 0
     for batch in batches:
+        # Offsets, lengths and counts of nulls, which Arrow believes: damage would end the process.
         batch.validate(full=True)
         if len(batch):
             rows = from_arrow(batch, name, first_row)
