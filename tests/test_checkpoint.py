@@ -229,7 +229,9 @@ def test_writing_waits_for_its_time(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sum(written[1:-1]) <= 0.25 * took
 
 
-def test_a_second_attempt_of_a_backend_is_heard_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_attempt_of_a_backend_is_heard_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Where a device has too little memory, the CPU begins again."""
     from farpoint import _validation
     from farpoint.backends import BACKENDS
@@ -240,7 +242,7 @@ def test_a_second_attempt_of_a_backend_is_heard_once(path: Path, monkeypatch: py
         def select(self, problem: Any) -> NoReturn:
             full = BACKENDS["reference"].select(problem)
             problem.listener(full.indices[:20], full.values[:20])
-            raise MemoryError
+            raise MemoryError("the device has too little memory")
 
     def plan(*_: object) -> _validation.Plan:
         return _validation.Plan(Exhausted(), lambda: BACKENDS["reference"])  # type: ignore[arg-type]
@@ -250,7 +252,9 @@ def test_a_second_attempt_of_a_backend_is_heard_once(path: Path, monkeypatch: py
     monkeypatch.setattr(_validation, "_plan", plan)
     monkeypatch.setattr(_validation, "_scan", lambda *_: (-1, -1, 10.0, 0.1))
     seen: list[int] = []
-    found = farpoint.select(X, 60, checkpoint=path, progress=lambda done, *_: seen.append(done))
+    with caplog.at_level("INFO", logger="farpoint"):
+        found = farpoint.select(X, 60, checkpoint=path, progress=lambda done, *_: seen.append(done))
+    assert "backend reference instead of numba: the device has too little memory" in caplog.text
     assert_same(found, expected)
     assert_same(farpoint.Selection.load(path), expected)
     assert seen == sorted(set(seen))
@@ -586,11 +590,14 @@ def test_what_is_no_checkpoint_is_refused_and_stays(path: Path, tmp_path: Path) 
             farpoint.select(X, 60, checkpoint=path)
         assert path.read_bytes() == damaged
     for problem, message in (
-        (np.array("[1]"), "not a dictionary"),
+        (np.array("[1]"), "does not say what it belongs to"),
         (np.array("{"), "damaged"),
         (np.array({"a": 1}, dtype=object), "Object arrays cannot be loaded|pickled"),
-        (np.array("{}"), "belongs to another problem: rows is None there and 300 here"),
-        (np.array('{"rows": [300], "files": 3, "start": {}}'), "belongs to another problem"),
+        (np.array("{}"), "does not say what it belongs to"),
+        (np.array('{"files": 3}'), "does not say what it belongs to"),
+        (np.array('{"files": [["x.npy", 1, 1e300]]}'), "does not say what it belongs to"),
+        (np.array('{"files": []}'), "belongs to another problem: rows is None there and 300 here"),
+        (np.array('{"files": [], "rows": [300], "start": {}}'), "belongs to another problem"),
     ):
         np.savez(path, **{**arrays, "problem": problem})
         with pytest.raises(ValueError, match=message):

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from farpoint._atomic import atomic_write, check_writable, remove_stale
-from farpoint._fingerprint import Fingerprint, differences
+from farpoint._fingerprint import Fingerprint, differences, is_fingerprint
 from farpoint._metrics import FloatArray
 from farpoint._picks import Picks
 from farpoint._signals import sigterm_interrupts
@@ -195,6 +195,6 @@ def read_checkpoint(path: Path) -> tuple[Selection, Fingerprint]:
             problem = json.loads(str(archive["problem"]))
         except Exception as error:  # whatever a damaged archive raises
             raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(problem, dict):
-        raise ValueError(f"{path} is damaged: its problem is not a dictionary")
+    if not is_fingerprint(problem):
+        raise ValueError(f"{path} is damaged: it does not say what it belongs to")
     return selection, problem

@@ -21,6 +21,9 @@ from farpoint.backends._protocol import IndexArray
 # Up to so many rows all are looked at; of more, the first, the last and evenly spaced ones.
 SAMPLED_ROWS = 1024
 
+# Times of files are 64-bit integers.
+_LATEST_NANOSECONDS = 2**63
+
 Fingerprint = dict[str, Any]
 
 
@@ -58,8 +61,22 @@ def fingerprint(
         "selected": _digest(np.sort(selected).tobytes()) if len(selected) else None,
         "anchors": None if anchors is None else _sampled(anchors),
         "content": _sampled(points),
-        "files": [_file_record(file) for file in files],
+        # One that is gone, as temporary ones are, has nothing to compare.
+        "files": [_file_record(file) for file in files if file.is_file()],
     }
+
+
+def is_fingerprint(found: object) -> bool:
+    """Whether something that was read has the form that `differences` relies on."""
+    if not isinstance(found, dict):
+        return False
+    files = found.get("files")
+    return isinstance(files, list) and all(
+        isinstance(file, list)
+        and [type(part) for part in file] == [str, int, int]
+        and 0 <= file[2] < _LATEST_NANOSECONDS
+        for file in files
+    )
 
 
 def differences(there: Fingerprint, here: Fingerprint) -> list[str]:
@@ -73,7 +90,7 @@ def differences(there: Fingerprint, here: Fingerprint) -> list[str]:
     same_type = all(there.get(name) == here[name] for name in ("rows", "columns", "element type"))
     if same_type and there.get("content") != here["content"]:
         found.append("rows of X differ")
-    if there.get("files") and here["files"]:
+    if there["files"] and here["files"]:
         found += _changed_files(there["files"], here["files"])
     return found
 
@@ -102,7 +119,7 @@ def _digest(*contents: bytes) -> str:
     return digest.hexdigest()
 
 
-def _changed_files(there: Any, here: list[list[Any]]) -> list[str]:
+def _changed_files(there: list[list[Any]], here: list[list[Any]]) -> list[str]:
     names_there, names_here = [file[0] for file in there], [file[0] for file in here]
     if names_there != names_here:
         return [f"the files are {_listed(names_there)} there and {_listed(names_here)} here"]
@@ -116,7 +133,7 @@ def _changed_files(there: Any, here: list[list[Any]]) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(map(str, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _when(nanoseconds: int) -> str:
