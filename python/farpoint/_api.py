@@ -113,9 +113,9 @@ def select(
         error; the same call goes on from there. So does one with another `k`, `min_distance`, `assign`,
         `backend`, `device` or `threads`, which decide nothing about the order. Another X, `metric`, `start`,
         `selected` or `anchors` is refused. Of X (and of `anchors`) that is seen by the shape, the element
-        type, a hash of 1,024 evenly spaced rows, the radii of some picks, and, for a memory map, the name,
-        size and time of last change of the file; a change of other rows is not seen. The file can be read
-        by `Selection.load` at any moment. See docs/long-runs.md.
+        type, a hash of 1,024 evenly spaced rows, the radii of some picks, and the names, sizes and times of
+        last change of the files that it is in; a change of other rows is not seen. `Selection.load` reads
+        the file at any moment. See docs/long-runs.md.
     progress : bool or callable
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional

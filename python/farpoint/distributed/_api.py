@@ -136,7 +136,7 @@ def select(
     chosen_metric = check.check_metric(metric)
     distance = check.check_min_distance(min_distance)
     limit = check.check_memory_limit(memory_limit)
-    folder = check.check_spill_folder(spill_folder, needed=limit is not None)
+    folder = check_spill_folder(spill_folder, needed=limit is not None)
     _sharding(backend, metric)
     source = _source(ray, X, key, column, spill_folder, in_memory=limit is None)
     actor_count, actor_threads = _places(source, actors, threads)
