@@ -34,7 +34,8 @@ INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
 INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint sanitize sanitize-address sanitize-thread soak fuzz bench bench-kernels format stub clean
+.PHONY: demo test test-cpp test-python lint soak fuzz bench bench-kernels format stub clean
+.PHONY: sanitize sanitize-address sanitize-thread
 .PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
 
 $(VENV)/.created:
@@ -110,9 +111,12 @@ bench: .venv-bench/.installed
 # runtime is loaded first; what is not ours (numpy, pyarrow, torch) is not built so, and needs no suppressions.
 # Left out are the tests that build packages; those marked `memory`, which measure or limit what sanitizers take
 # for themselves; engines without C++ of ours; and leaks, of which Python itself leaves some (the C++ tests look for
-# them). SANITIZED_TESTS="tests/test_equality.py -k eager" runs a part.
+# them). ThreadSanitizer's runtime ends a child that was forked while other threads ran and starts threads itself
+# ("dup thread with used id"), so that test is left out there. SANITIZED_TESTS="tests/test_equality.py -k eager"
+# runs a part.
 
 SANITIZED_TESTS := --ignore=tests/test_build.py
+LEFT_OUT_thread := --deselect tests/test_processes.py::test_a_child_made_while_a_selection_runs_can_select
 KINDS_address := address,undefined
 KINDS_thread := thread
 RUNTIMES_address := libasan.so libstdc++.so
@@ -120,7 +124,7 @@ RUNTIMES_thread := libtsan.so libstdc++.so
 
 sanitize: sanitize-address sanitize-thread
 
-# A child of a process with threads may start its own: ours start after the fork.
+# die_after_fork=0: a child of a process that has had threads may start its own.
 sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
 	$(CMAKE) -S . -B build/sanitize-$* $(EXTENSION) -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE \
 	  -DFARPOINT_SANITIZE=$(KINDS_$*) -DCMAKE_CXX_FLAGS_RELEASE="-O1 -g"
@@ -129,7 +133,7 @@ sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
 	$(BIN)/python tools/site_folder.py --python build/sanitize-$*
 	LD_PRELOAD="$(foreach name,$(RUNTIMES_$*),$$($(CXX) -print-file-name=$(name)))" \
 	  ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=die_after_fork=0 FARPOINT_TEST_ENGINES=cpu \
-	  build/sanitize-$*/python/bin/python -m pytest -p no:faulthandler $(SANITIZED_TESTS)
+	  build/sanitize-$*/python/bin/python -m pytest -p no:faulthandler $(SANITIZED_TESTS) $(LEFT_OUT_$*)
 
 # --- CUDA -----------------------------------------------------------------------------------------------------
 
