@@ -26,6 +26,7 @@ from farpoint._parts import PartedMatrix
 from farpoint._picks import PickListeners, Picks
 from farpoint._progress import Progress
 from farpoint._selecting import Task
+from farpoint._spool import check_spill_folder
 from farpoint._start import mean_of, random_row
 from farpoint.backends import choose_backend
 from farpoint.backends._protocol import (
