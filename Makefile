@@ -24,6 +24,9 @@ CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu)
 TIDY := $(filter-out %_neondot.cpp %/primitives.cu,$(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/cuda/*.cpp \
   csrc/cuda/*.cu csrc/emulation/*.cpp csrc/bindings/*.cpp))
 PY := python tests benchmarks tools
+IN_PARALLEL := -n 2 --dist loadgroup
+# What pytest's exit status says when PYTEST_ARGUMENTS leave nothing to run.
+NONE_FOUND := 5
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DFARPOINT_WERROR=ON
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # The CUDA engine takes minutes to compile and has targets of its own.
@@ -68,7 +71,8 @@ test-cpp: $(VENV)/.created
 	build/tests/csrc/tests/farpoint_tests
 
 test-python: $(VENV)/.test
-	$(BIN)/pytest $(PYTEST_ARGUMENTS)
+	$(BIN)/pytest $(IN_PARALLEL) -m "not alone" $(PYTEST_ARGUMENTS) || [ $$? = $(NONE_FOUND) ]
+	$(BIN)/pytest -m alone $(PYTEST_ARGUMENTS) || [ $$? = $(NONE_FOUND) ]
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PY)
@@ -133,11 +137,12 @@ sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
 	$(BIN)/python tools/site_folder.py --python build/sanitize-$*
 	LD_PRELOAD="$(foreach name,$(RUNTIMES_$*),$$($(CXX) -print-file-name=$(name)))" \
 	  ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=die_after_fork=0 FARPOINT_TEST_ENGINES=cpu \
-	  build/sanitize-$*/python/bin/python -m pytest -p no:faulthandler $(SANITIZED_TESTS) $(LEFT_OUT_$*)
+	  build/sanitize-$*/python/bin/python -m pytest $(IN_PARALLEL) -p no:faulthandler $(SANITIZED_TESTS) $(LEFT_OUT_$*)
 
 # --- CUDA -----------------------------------------------------------------------------------------------------
 
 ifdef NO_VENV
+IN_PARALLEL :=
 CUDA_READY :=
 CUDA_PYTHON := $(PYTHON)
 CUDA_CMAKE = cmake -G Ninja
@@ -175,7 +180,7 @@ cuda-emulate-test: $(CUDA_READY)
 	$(CUDA_BUILD) build/emulate
 	$(CUDA_PYTHON) tools/site_folder.py build/emulate
 	PYTHONPATH=$(CURDIR)/build/emulate/site FARPOINT_CUDA_EXTENSION=$(CURDIR)/build/emulate \
-	  FARPOINT_TEST_ENGINES=cuda $(CUDA_PYTHON) -m pytest $(EMULATED_TESTS) $(PYTEST_ARGUMENTS)
+	  FARPOINT_TEST_ENGINES=cuda $(CUDA_PYTHON) -m pytest $(IN_PARALLEL) $(EMULATED_TESTS) $(PYTEST_ARGUMENTS)
 
 .venv-gpu/.installed: $(SOURCES) $(shell find python -name '*.py')
 	tools/system_packages.sh

@@ -416,6 +416,7 @@ print(longest, kept)
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("backend, threads", [("cpu", 1), ("cpu", 2), ("numba", 2)])
 def test_interrupts_at_random_moments(path: Path, backend: str, threads: int) -> None:
     found = subprocess.run(
@@ -433,6 +434,7 @@ def test_interrupts_at_random_moments(path: Path, backend: str, threads: int) ->
     assert_same(farpoint.Selection.load(path), farpoint.select(X, 4000))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("backend", ["cpu", "numba"])
 def test_a_command_that_is_interrupted_goes_on(

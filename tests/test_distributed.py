@@ -27,6 +27,9 @@ from tests.conftest import Array, assert_same
 
 ray = pytest.importorskip("ray")
 
+# One cluster for all of them.
+pytestmark = pytest.mark.xdist_group("ray")
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:

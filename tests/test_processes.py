@@ -229,6 +229,7 @@ def test_a_thousand_selections_leave_nothing(backend: str, tmp_path: Path) -> No
 # Signals.
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
 @pytest.mark.parametrize(
     "backend, threads",
@@ -307,6 +308,7 @@ def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_command_that_is_ended_says_130_and_leaves_nothing(
     number: signal.Signals, command: subprocess.Popen[str], tmp_path: Path

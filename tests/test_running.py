@@ -53,6 +53,7 @@ def test_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert "500/500" in capsys.readouterr().err
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="no signals")
 @pytest.mark.parametrize(
     "call",
@@ -97,6 +98,7 @@ def test_ctrl_c_ends_a_run_at_once(call: str, backend: str, threads: int) -> Non
     assert float(found.stdout) < 0.2 + BUSY, found.stdout
 
 
+@pytest.mark.alone
 def test_python_stays_responsive(engine: Engine) -> None:
     """The GIL is released: another thread runs on while a selection does."""
     if engine.threads > 1:
