@@ -222,8 +222,8 @@ def test_the_extension_checks_what_would_crash() -> None:
     ) -> dict[str, Any]:
         arguments = {
             "metric": "squared", "scale": 1.0, "largest": 10.0, "k": 2, "minimum_value": 0.0,
-            "assign": False, "threads": 1, "simd": "", "eager": False, "memory_limit": None, "spill_folder": "",
-            "progress": None, **extra,
+            "assign": False, "threads": 1, "simd": "", "eager": False, "progress": None,
+            "memory_limit": None, "spill_folder": "", **extra,
         }  # fmt: skip
         found: dict[str, Any] = _cpu.select(
             points=points, dtype=dtype, first=first, selected=selected, anchors=anchors, **arguments

@@ -218,6 +218,8 @@ def select(
             "simd": None,
             "device": None,
             "fraction_evaluated": 1.0,
+            "bytes_work": None,
+            "bytes_spilled": 0,
             **raw.statistics,
         },
     )

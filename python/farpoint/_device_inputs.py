@@ -19,6 +19,9 @@ from farpoint.backends._protocol import Matrix
 
 AnyMatrix = Matrix | DeviceMatrix
 
+# Rows of the host that are multiplied at a time.
+_BLOCK_ROWS = 4096
+
 
 def is_on_cuda(source: Any) -> bool:
     """Whether the elements are in a CUDA device's memory; touches neither them nor the driver."""
@@ -123,15 +126,17 @@ def multiplied(matrix: AnyMatrix, exponent: int | None) -> AnyMatrix:
 
         with matrix.array.device:
             return _matrix(cupy, _multiplied(cupy, matrix.array, exponent), matrix.element_type)
-    scaled: Matrix = _multiplied(np, matrix, exponent)
+    scaled = np.empty(matrix.shape)
+    # In blocks: looking for largest elements makes a copy.
+    for begin in range(0, len(matrix), _BLOCK_ROWS):
+        block = slice(begin, begin + _BLOCK_ROWS)
+        scaled[block] = _multiplied(np, matrix[block], exponent)
     return scaled
 
 
 def _multiplied(library: Any, array: Any, exponent: int | None) -> Any:
     if exponent is None:
-        # Not abs(array), which is a copy.
-        largest = library.maximum(array.max(axis=1), -array.min(axis=1))
-        return library.ldexp(array, -library.frexp(largest)[1][:, None])
+        return library.ldexp(array, -library.frexp(library.abs(array).max(axis=1))[1][:, None])
     return library.ldexp(array, exponent)
 
 
