@@ -443,6 +443,12 @@ def test_the_memory_of_a_call_can_be_limited(extension: FakeCuda, monkeypatch: p
     monkeypatch.setenv(backend.MEMORY_VARIABLE, "123456")
     farpoint.select(X, 2, backend="cuda")
     assert {where["memory"] for _, where in extension.calls} == {123456}
+    monkeypatch.delenv(backend.MEMORY_VARIABLE)
+    extension.calls.clear()
+    farpoint.select(X, 2, backend="cuda", memory_limit="2MB")
+    farpoint.nearest(X, X, backend="cuda", memory_limit="2MB")
+    farpoint.h_min(X, backend="cuda", memory_limit="2MB")
+    assert [where["memory"] for name, where in extension.calls if name != "scan"] == [2_000_000] * 3
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int8"])

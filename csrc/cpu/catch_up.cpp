@@ -146,7 +146,7 @@ void keep_first(SelectState& state, Threshold& threshold, Index capacity) {
   const auto before = [&](Index a, Index b) {
     return PointKey{state.values[at(a)], a}.before(PointKey{state.values[at(b)], b});
   };
-  const auto last = state.listed.begin() + (capacity - 1);
+  Index* const last = state.listed.begin() + (capacity - 1);
   std::nth_element(state.listed.begin(), last, state.listed.end(), before);
   threshold.last = {state.values[at(*last)], *last};
   state.listed.resize(at(capacity));
@@ -224,8 +224,8 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
   }
   // Rows that have seen every pick are candidates as they are: they come first, the others catch up.
   const auto current = [&](Index row) { return state.progress[at(row)] == state.picks.size(); };
-  const auto behind = std::partition(state.listed.begin(), state.listed.end(), current);
-  if (const std::span<Index> rows(behind, state.listed.end()); !rows.empty()) {
+  const std::span<Index> rows(std::ranges::partition(state.listed, current));
+  if (!rows.empty()) {
     if (state.head) {
       run_bands(state, threshold, rows);
     } else if (state.codes) {

@@ -72,8 +72,8 @@ Index memory_for_buckets(const SelectProblem& problem, int threads) {
   const Index records = 2 * (d * element + std::max(kNumber, element == kDouble ? kDouble : kNumber));
   // Slots, of which a tenth are padding; boxes and pending picks of half-full buckets, in vectors that grow.
   const Index slot = (d + 1) * element + kNumber + (labels ? kNumber : 0);
-  const Index box = (2 * d * element + sizeof(BucketTree<double>::Quad) / kQuad +
-                     sizeof(BucketTree<double>::Pending) + 2 * kIndex);
+  constexpr Index kNode = sizeof(BucketTree<double>::Quad) / kQuad + sizeof(BucketTree<double>::Pending);
+  const Index box = 2 * d * element + kNode + 2 * kIndex;
   const Index boxes = 2 * box / (tuning::kBucketPoints / 2) + 1;
   // A candidate is listed by a thread, then by all.
   const Index candidate = 64;

@@ -212,7 +212,7 @@ double CpuStages::largest_value() {
   std::vector<double> largest(at(state_.team.size()), 0.0);
   state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
                        [&](int thread, Index begin, Index end) {
-                         const auto first = state_.values.begin();
+                         const double* const first = state_.values.begin();
                          largest[at(thread)] =
                              std::max(largest[at(thread)], *std::max_element(first + begin, first + end));
                        });

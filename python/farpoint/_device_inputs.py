@@ -20,6 +20,9 @@ from farpoint.backends._protocol import HostMatrix, IndexArray, Matrix
 
 AnyMatrix = HostMatrix | DeviceMatrix
 
+# Rows of the host that are multiplied at a time.
+_BLOCK_ROWS = 4096
+
 
 def is_on_cuda(source: Any) -> bool:
     """Whether the elements are in a CUDA device's memory; touches neither them nor the driver."""
@@ -146,17 +149,21 @@ def multiplied(matrix: AnyMatrix, exponent: int | None) -> AnyMatrix:
 
         with matrix.array.device:
             return _matrix(cupy, _multiplied(cupy, matrix.array, exponent), matrix.element_type)
-    if isinstance(matrix, PartedMatrix):
-        return matrix.map(lambda part: _multiplied(np, part, exponent))
-    scaled: Matrix = _multiplied(np, matrix, exponent)
-    return scaled
+
+    def scaled(part: Matrix) -> Matrix:
+        found = np.empty(part.shape)
+        # In blocks: looking for largest elements makes a copy.
+        for begin in range(0, len(part), _BLOCK_ROWS):
+            block = slice(begin, begin + _BLOCK_ROWS)
+            found[block] = _multiplied(np, part[block], exponent)
+        return found
+
+    return matrix.map(scaled) if isinstance(matrix, PartedMatrix) else scaled(matrix)
 
 
 def _multiplied(library: Any, array: Any, exponent: int | None) -> Any:
     if exponent is None:
-        # Not abs(array), which is a copy.
-        largest = library.maximum(array.max(axis=1), -array.min(axis=1))
-        return library.ldexp(array, -library.frexp(largest)[1][:, None])
+        return library.ldexp(array, -library.frexp(library.abs(array).max(axis=1))[1][:, None])
     return library.ldexp(array, exponent)
 
 

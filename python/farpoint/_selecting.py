@@ -285,6 +285,8 @@ class Task(ABC):
             "simd": None,
             "device": None,
             "fraction_evaluated": None,
+            "bytes_work": None,
+            "bytes_spilled": 0,
             "resumed_from": resumed_from,
             **self.description(),
         }
