@@ -124,12 +124,11 @@ def select(
 
     Examples
     --------
-    >>> import ray
-    >>> _ = ray.init(num_cpus=2, include_dashboard=False)  # or address="auto": a cluster that runs
+    >>> import ray, farpoint.distributed
+    >>> context = ray.init(num_cpus=2, ignore_reinit_error=True)  # address="auto": a cluster that runs
     >>> X = np.array([[0, 0], [1, 0], [0, 1], [10, 0], [0, 7]], dtype=np.float32)
     >>> farpoint.distributed.select([ray.put(X[:2]), ray.put(X[2:])], k=3).indices
     array([0, 3, 4])
-    >>> ray.shutdown()
     """
     began = time.perf_counter()
     ray = _connected()
