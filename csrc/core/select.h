@@ -36,10 +36,10 @@ struct SelectRequest {
   Index count = 0;  // picks wanted, those of `prior` among them
   // Picks that are made: the first one, or those of an earlier call, each at a value above 0. May be empty
   // where something is kept away from: then the first pick is the farthest from that.
-  std::span<const Index> prior = {};
-  double prior_value = kInfinity;  // no free row's distance to all of them is above this
-  double minimum_value = 0;        // stop before a pick whose stored value is below this
-  bool assign = false;             // each point's nearest pick
+  std::span<const Index> prior = {};  // NOLINT(readability-redundant-member-init)
+  double prior_value = kInfinity;     // no free row's distance to all of them is above this
+  double minimum_value = 0;           // stop before a pick whose stored value is below this
+  bool assign = false;                // each point's nearest pick
 };
 
 struct SelectStatistics {

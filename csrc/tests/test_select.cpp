@@ -180,7 +180,8 @@ TEST_CASE("rows of several pieces are those of one") {
   SelectProblem problem;
   problem.points = view;
   problem.largest = m.largest();
-  problem.request = {200, 3, 0.0, false};
+  const Index first = 3;
+  problem.request = {.count = 200, .prior = std::span(&first, 1)};
   Control control;
   CHECK(farpoint::cpu::select(problem, control).indices == plain::select(m, 200, 3).indices);
 }
