@@ -586,7 +586,10 @@ def test_what_is_no_checkpoint_is_refused_and_stays(path: Path, tmp_path: Path) 
         (np.array("[1]"), "run.npz is not a checkpoint: text 'problem' is not a JSON object"),
         (np.array("{"), "run.npz is not a checkpoint: text 'problem' is not JSON"),
         (np.array({"a": 1}, dtype=object), "array 'problem' holds Python objects"),
-        (np.array("{}"), "its problem does not say what rows is"),
+        *(
+            (np.array(json.dumps({key: right[key] for key in right if key != name})), f"say what {name} is")
+            for name in right
+        ),
         *(
             (np.array(json.dumps({**right, name: value})), f"its problem does not say what {name} is")
             for name, value in (("rows", [300]), ("columns", True), ("metric", None), ("start", 0.0))

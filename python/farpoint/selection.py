@@ -69,7 +69,8 @@ class Selection:
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
-        ``seconds_by_phase`` (seed, certify, catch_up, pick, assign).
+        ``seconds_by_phase`` (seed, certify, catch_up, pick, assign). The C++ engine adds ``bytes_work`` and
+        ``bytes_spilled`` (what its work arrays took at most in memory, and in a temporary file).
 
     Examples
     --------
