@@ -327,18 +327,23 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
     return names, rows
 
 
+def json_array(content: dict[str, Any], name: str) -> npt.NDArray[Any]:
+    """Return a JSON object as the text that `ArrayArchive.json_object` reads."""
+    text = json.dumps(content)
+    if len(text) > LONGEST_JSON:
+        raise ValueError(f"{name} takes {len(text)} characters as JSON, where {LONGEST_JSON} are the most")
+    return np.array(text)
+
+
 def selection_arrays(selection: Selection) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a file that `Selection.load` reads."""
-    info = json.dumps(selection.info)
-    if len(info) > LONGEST_JSON:
-        raise ValueError(f"info takes {len(info)} characters as JSON, where {LONGEST_JSON} are the most")
     arrays: dict[str, npt.NDArray[Any]] = {
         "farpoint_selection": np.array(_FORMAT),
         "indices": selection.indices,
         "radii": selection.radii,
         "covering_radius": np.array(selection.covering_radius),
         "metric": np.array(selection.metric),
-        "info": np.array(info),
+        "info": json_array(selection.info, "info"),
     }
     if selection.labels is not None and selection.distances is not None:
         arrays["labels"] = selection.labels
