@@ -91,8 +91,9 @@ class ndarray:  # noqa: N801
     def view(self, dtype: Any) -> ndarray:
         return ndarray(self._host.view(dtype), self.device.id)
 
-    def min(self) -> Any:
-        return self.host.min()
+    def min(self, axis: int | None = None) -> Any:
+        found = self.host.min(axis=axis)
+        return found if axis is None else ndarray(found)
 
     def max(self, axis: int | None = None) -> Any:
         found = self.host.max(axis=axis)
@@ -156,5 +157,5 @@ def frexp(array: ndarray) -> tuple[ndarray, ndarray]:
     return ndarray(mantissa), ndarray(exponent)
 
 
-def abs(array: ndarray) -> ndarray:  # noqa: A001
-    return ndarray(np.abs(array.host))
+def maximum(one: ndarray, other: ndarray) -> ndarray:
+    return ndarray(np.maximum(one.host, other.host))

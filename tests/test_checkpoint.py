@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import farpoint
-from farpoint import _atomic, _checkpoint
+from farpoint import _atomic, _checkpoint, selection
 from farpoint.cli import main
 from tests.conftest import Array, Engine, assert_same
 
@@ -594,7 +594,10 @@ def test_what_is_no_checkpoint_is_refused_and_stays(path: Path, tmp_path: Path) 
         (np.array("[1]"), "run.npz is not a checkpoint: text 'problem' is not a JSON object"),
         (np.array("{"), "run.npz is not a checkpoint: text 'problem' is not JSON"),
         (np.array({"a": 1}, dtype=object), "array 'problem' holds Python objects"),
-        (np.array("{}"), "its problem does not say what rows is"),
+        *(
+            (np.array(json.dumps({key: right[key] for key in right if key != name})), f"say what {name} is")
+            for name in right
+        ),
         *(
             (np.array(json.dumps({**right, name: value})), f"its problem does not say what {name} is")
             for name, value in (("rows", [300]), ("columns", True), ("metric", None), ("start", 0.0))
@@ -633,6 +636,21 @@ def test_what_is_no_checkpoint_is_refused_and_stays(path: Path, tmp_path: Path) 
         farpoint.select(X, 60, checkpoint="/dev/null")
     with pytest.raises(TypeError, match="checkpoint must be a path, not int"):
         farpoint.select(X, 60, checkpoint=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("longest, what", [(100, "problem"), (500, "info")])
+def test_more_files_than_a_checkpoint_can_name_are_refused_at_once(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int, what: str
+) -> None:
+    file = tmp_path / ("x" * 250) / ("y" * 250) / "x.npy"  # info holds whole names
+    file.parent.mkdir(parents=True)
+    np.save(file, rows(300, 6))
+    monkeypatch.setattr(selection, "LONGEST_JSON", longest)
+    with pytest.raises(
+        ValueError, match=rf"run\.npz cannot be kept: its {what} takes \d+ characters as JSON"
+    ):
+        farpoint.select(file, 60, checkpoint=path, progress=stop_at(1))
+    assert not path.exists()
 
 
 def test_every_flipped_byte_is_noticed_or_harmless(path: Path) -> None:

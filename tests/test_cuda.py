@@ -435,7 +435,9 @@ def test_bad_devices(
 
 def test_info_has_the_same_keys(extension: FakeCuda) -> None:
     keys = set(farpoint.select(X, 2, backend="cuda").info)
-    assert set(farpoint.select(X, 2, backend="cpu").info) == keys
+    # What the work memory of the host's engine came to.
+    of_the_host = {"bytes_work", "bytes_spilled"}
+    assert set(farpoint.select(X, 2, backend="cpu").info) == keys | of_the_host
     assert set(farpoint.select(X, 2, backend="reference").info) <= keys
 
 

@@ -242,7 +242,8 @@ def test_large_files_are_not_read_into_memory(tmp_path: Path) -> None:
         with pa.ipc.new_file(sink, pa.schema([("e", flat.type)]), options=options) as out:
             out.write_table(pa.table({"e": flat}), max_chunksize=1 << 14)
     np.save(tmp_path / "a.npy", np.asfortranarray(rows))
-    for suffix in ("npz", "parquet", "arrow", "npy"):
+    np.savez(tmp_path / "b.npz", np.asfortranarray(rows))
+    for name in ("a.npz", "b.npz", "a.parquet", "a.arrow", "a.npy"):
         found = run(
             f"""
             {IN_A_FILE}
@@ -251,14 +252,14 @@ def test_large_files_are_not_read_into_memory(tmp_path: Path) -> None:
                 lines = [line for line in open("/proc/self/status") if line.startswith("RssAnon")]
                 return int(lines[0].split()[1]) * 1024
             before = anonymous()
-            X = farpoint.open_matrix({str(tmp_path / f"a.{suffix}")!r}, spill_folder={str(tmp_path)!r})
+            X = farpoint.open_matrix({str(tmp_path / name)!r}, spill_folder={str(tmp_path)!r})
             assert X.shape == (300_000, 100), X.shape
             assert X[299_999].tolist() == {rows[-1].tolist()}
             print(anonymous() - before)
             """
         )
         assert found.returncode == 0, found.stderr
-        assert int(found.stdout) < rows.nbytes / 2, suffix
+        assert int(found.stdout) < rows.nbytes / 2, name
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:

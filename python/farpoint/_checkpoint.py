@@ -8,7 +8,6 @@ right selection at any moment. Nothing is kept of an engine's state: it is made 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -26,7 +25,7 @@ from farpoint._metrics import FloatArray
 from farpoint._picks import Picks
 from farpoint._signals import sigterm_interrupts
 from farpoint.backends._protocol import IndexArray
-from farpoint.selection import LONGEST_JSON, Selection, selection_arrays
+from farpoint.selection import LONGEST_JSON, Selection, json_array, selection_arrays
 
 _log = logging.getLogger("farpoint.checkpoint")
 
@@ -87,8 +86,9 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            The file belongs to another problem.
+            The file belongs to another problem, or cannot hold what this one is.
         """
+        json_array(problem, f"{self.name} cannot be kept: its problem")  # known now, not in an hour
         self._problem = problem
         if self._saved is None:
             return None
@@ -112,6 +112,7 @@ class Checkpoint:
         metric, info
             Of the Selection that the file holds before the run is done.
         """
+        json_array(info, f"{self.name} cannot be kept: its info")
         self._metric, self._info = metric, info
         self._heard = [(known.indices, known.radii)]
         self._next_write = time.monotonic() + INTERVAL_SECONDS
@@ -162,7 +163,7 @@ class Checkpoint:
     def _write(self, selection: Selection) -> None:
         began = time.monotonic()
         arrays = selection_arrays(selection)
-        arrays["problem"] = np.array(json.dumps(self._problem))
+        arrays["problem"] = json_array(self._problem, "problem")
         try:
             with atomic_write(self._path) as partial, partial.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def check_fingerprint(found: dict[str, Any]) -> None:
         Something is missing, or not of its kind.
     """
     for name, kinds in _KINDS.items():
-        if type(found.get(name)) not in kinds:
+        if name not in found or type(found[name]) not in kinds:
             raise ValueError(f"its problem does not say what {name} is")
     for record in found["files"]:
         right = isinstance(record, list) and list(map(type, record)) == [str, int, int]

@@ -69,7 +69,8 @@ class Selection:
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
-        ``seconds_by_phase`` (seed, certify, catch_up, pick, assign).
+        ``seconds_by_phase`` (seed, certify, catch_up, pick, assign). The C++ engine adds ``bytes_work`` and
+        ``bytes_spilled`` (what its work arrays took at most in memory, and in a temporary file).
 
     Examples
     --------
@@ -326,18 +327,23 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
     return names, rows
 
 
+def json_array(content: dict[str, Any], name: str) -> npt.NDArray[Any]:
+    """Return a JSON object as the text that `ArrayArchive.json_object` reads."""
+    text = json.dumps(content)
+    if len(text) > LONGEST_JSON:
+        raise ValueError(f"{name} takes {len(text)} characters as JSON, where {LONGEST_JSON} are the most")
+    return np.array(text)
+
+
 def selection_arrays(selection: Selection) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a file that `Selection.load` reads."""
-    info = json.dumps(selection.info)
-    if len(info) > LONGEST_JSON:
-        raise ValueError(f"info takes {len(info)} characters as JSON, where {LONGEST_JSON} are the most")
     arrays: dict[str, npt.NDArray[Any]] = {
         "farpoint_selection": np.array(_FORMAT),
         "indices": selection.indices,
         "radii": selection.radii,
         "covering_radius": np.array(selection.covering_radius),
         "metric": np.array(selection.metric),
-        "info": np.array(info),
+        "info": json_array(selection.info, "info"),
     }
     if selection.labels is not None and selection.distances is not None:
         arrays["labels"] = selection.labels

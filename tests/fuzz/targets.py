@@ -7,6 +7,9 @@ trusted reader makes of the same bytes.
 from __future__ import annotations
 
 import io
+import json
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +24,8 @@ import safetensors.numpy
 
 import farpoint
 from farpoint import open_matrix
+from farpoint._checkpoint import read_checkpoint
+from farpoint._files import open_files
 from farpoint._inputs import as_matrix
 from farpoint.backends import supported
 from tests.conftest import Array
@@ -77,6 +82,21 @@ def _read_matrix(path: Path, options: dict[str, str]) -> Arrays:
     return {"matrix": matrix}
 
 
+def _read_shards(path: Path, options: dict[str, str]) -> Arrays:
+    """Open the file between two others, and what has to be decoded in a temporary file."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        np.save(Path(folder, "a.npy"), _X)
+        shutil.copy(path, folder)
+        np.save(Path(folder, "z.npy"), _X)
+        matrix = open_files(folder, in_memory=False, **options)
+        try:
+            farpoint.select(matrix, 3)
+        except ValueError as error:
+            assert "must be finite" in str(error)  # noqa: PT017
+        assert [Path(name).name for name, _ in matrix.files] == ["a.npy", path.name, "z.npy"]
+        return {"matrix": np.asarray(matrix)}
+
+
 def _read_selection(path: Path, options: dict[str, str]) -> Arrays:
     s = farpoint.Selection.load(path)
     # Whatever was accepted can be used.
@@ -90,6 +110,22 @@ def _read_selection(path: Path, options: dict[str, str]) -> Arrays:
     if s.labels is not None and s.distances is not None:
         found |= {"labels": s.labels, "distances": s.distances}
     return found
+
+
+def _read_checkpoint(path: Path, options: dict[str, str]) -> Arrays:
+    s, problem = read_checkpoint(path)
+    # Whatever was accepted can be gone on from, if it is of these rows.
+    copy = path.with_name("copy.npz")
+    shutil.copy(path, copy)
+    try:
+        found = farpoint.select(_X, 7, checkpoint=copy, backend="reference")
+    except ValueError as error:
+        assert copy.name in str(error)  # noqa: PT017
+    else:
+        expected = farpoint.select(_X, 7, backend="reference")
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_array_equal(found.radii, expected.radii)
+    return {"indices": s.indices, "radii": s.radii, "problem": np.array(json.dumps(problem))}
 
 
 # Trusted.
@@ -109,6 +145,17 @@ def _numpy_selection(path: Path, options: dict[str, str]) -> Arrays:
         return {name: found[name] for name in names & set(found.files)}
 
 
+def _numpy_checkpoint(path: Path, options: dict[str, str]) -> Arrays:
+    with np.load(path, allow_pickle=False) as found:
+        problem = json.dumps(json.loads(str(found["problem"])))
+        return {"indices": found["indices"], "radii": found["radii"], "problem": np.array(problem)}
+
+
+def _trusted_shards(path: Path, options: dict[str, str]) -> Arrays:
+    found = _MATRICES[path.suffix.removeprefix(".")](path, options)["matrix"]
+    return {"matrix": np.vstack((_X, *([found] if len(found) else []), _X))}
+
+
 def _safetensors_matrix(path: Path, options: dict[str, str]) -> Arrays:
     tensors = dict(safetensors.deserialize(path.read_bytes()))
     found = tensors[options["key"]] if "key" in options else next(iter(tensors.values()))
@@ -125,10 +172,12 @@ def _parquet_matrix(path: Path, options: dict[str, str]) -> Arrays:
 def _arrow_matrix(path: Path, options: dict[str, str]) -> Arrays:
     content = path.read_bytes()
     try:
-        table = pa.ipc.open_file(content).read_all()
+        reader, schema = pa.ipc.open_file, pa.ipc.open_file(content).schema
     except pa.ArrowInvalid:
-        table = pa.ipc.open_stream(content).read_all()
-    return {"matrix": _column(table, options)}
+        reader, schema = pa.ipc.open_stream, pa.ipc.open_stream(content).schema
+    # Damage to other columns harms nobody.
+    wanted = pa.ipc.IpcReadOptions(included_fields=[schema.names.index(options["column"])])
+    return {"matrix": _column(reader(content, options=wanted).read_all(), options)}
 
 
 def _column(table: Any, options: dict[str, str]) -> Array:
@@ -137,6 +186,15 @@ def _column(table: Any, options: dict[str, str]) -> Array:
     if isinstance(column.type, pa.FixedShapeTensorType):
         return np.array([row.as_py() for chunk in column.chunks for row in chunk.storage])
     return np.array(column.to_pylist())
+
+
+_MATRICES = {
+    "npy": _numpy_matrix,
+    "npz": _numpy_matrix,
+    "safetensors": _safetensors_matrix,
+    "parquet": _parquet_matrix,
+    "arrow": _arrow_matrix,
+}
 
 
 # Valid files.
@@ -169,6 +227,22 @@ def _selection_seeds() -> Iterator[Seed]:
             path = Path(folder) / "s.npz"
             s.save(path)
             yield Seed("npz", path.read_bytes(), {})
+
+
+def _checkpoint_seeds() -> Iterator[Seed]:
+    with tempfile.TemporaryDirectory() as folder:
+        path, rows = Path(folder, "c.npz"), Path(folder, "x.npy")
+        np.save(rows, _X)
+        os.utime(rows, ns=(10**18, 10**18))
+        for source, options in ((_X, {}), (_X, {"assign": True}), (rows, {"start": 3})):
+            farpoint.select(source, 5, checkpoint=path, backend="reference", **options)
+            with np.load(path) as archive:
+                arrays = dict(archive)
+            arrays["info"] = np.array('{"n": 9}')  # without seconds: the same every time
+            stream = io.BytesIO()
+            np.savez(stream, **arrays)
+            yield Seed("npz", stream.getvalue(), {})
+            path.unlink()
 
 
 def _safetensors_seeds() -> Iterator[Seed]:
@@ -212,10 +286,11 @@ def _arrow_seeds() -> Iterator[Seed]:
 
 
 def targets() -> dict[str, Target]:
-    """Return every reader by its name. A reader of checkpoints belongs here too."""
+    """Return every reader by its name."""
     zipped = (mutate, mutate_member, mutate_member)
-    return {
+    found = {
         "selection": Target(list(_selection_seeds()), _read_selection, _numpy_selection, zipped),
+        "checkpoint": Target(list(_checkpoint_seeds()), _read_checkpoint, _numpy_checkpoint, zipped),
         "npy": Target(list(_npy_seeds()), _read_matrix, _numpy_matrix),
         "npz": Target(list(_npz_seeds()), _read_matrix, _numpy_matrix, zipped),
         "safetensors": Target(
@@ -224,3 +299,5 @@ def targets() -> dict[str, Target]:
         "arrow": Target(list(_arrow_seeds()), _read_matrix, _arrow_matrix),
         "parquet": Target(list(_parquet_seeds()), _read_matrix, _parquet_matrix),
     }
+    files = [seed for name in _MATRICES for seed in found[name].seeds]
+    return {**found, "shards": Target(files, _read_shards, _trusted_shards)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,29 +16,30 @@ from farpoint._spool import Spool
 
 # Rows of Parquet that are decoded at a time.
 _BATCH_ROWS = 1 << 13
+# How many bytes a byte of a file can become, if they are numbers that mean something.
+_LARGEST_EXPANSION = 1000
 
 
 def read_arrow(path: Path, column: str | None, spool: Spool) -> list[Rows]:
     """Return the rows of each record batch: where they lie, or decompressed into the spool."""
-    pa = _pyarrow()
-    with pa.memory_map(str(path)) as source:
-        whole = source.read_buffer()  # mapped as long as it, or an array over it, lives
+    with _pyarrow(path) as pa:
+        with pa.memory_map(str(path)) as source:
+            whole = source.read_buffer()  # mapped as long as it, or an array over it, lives
 
-    def lie_in_file(rows: Rows) -> bool:
-        address = int(rows.__array_interface__["data"][0])
-        return bool(whole.address <= address < whole.address + whole.size)
+        def lie_in_file(rows: Rows) -> bool:
+            address = int(rows.__array_interface__["data"][0])
+            return bool(whole.address <= address < whole.address + whole.size)
 
-    # A reader of one column decompresses no other, but copies what need not be decompressed.
-    first = next(_matrices(_columns(pa, whole, column, alone=False), str(path)), None)
-    if first is None:
-        return []
-    columns = _columns(pa, whole, column, alone=not lie_in_file(first))
-    found: list[Rows] = []
-    for in_place, rows in groupby(_matrices(columns, str(path)), key=lie_in_file):
-        keep = list if in_place else spool.gather
-        found += keep(rows)
-    pa.default_memory_pool().release_unused()
-    return found
+        # A reader of one column decompresses no other, but copies what need not be decompressed.
+        first = next(_matrices(_columns(pa, whole, column, alone=False), str(path)), None)
+        if first is None:
+            return []
+        columns = _columns(pa, whole, column, alone=not lie_in_file(first))
+        found: list[Rows] = []
+        for in_place, rows in groupby(_matrices(columns, str(path)), key=lie_in_file):
+            keep = list if in_place else spool.gather
+            found += keep(rows)
+        return found
 
 
 def _columns(pa: Any, whole: Any, wanted: str | None, *, alone: bool) -> Iterator[Any]:
@@ -61,20 +64,18 @@ def _columns(pa: Any, whole: Any, wanted: str | None, *, alone: bool) -> Iterato
 
 def read_parquet(path: Path, column: str | None, spool: Spool) -> list[Rows]:
     """Decode a column into the spool, some rows at a time."""
-    pa = _pyarrow()
-    import pyarrow.parquet as pq
+    with _pyarrow(path) as pa:
+        import pyarrow.parquet as pq
 
-    # Mapped, and by row groups: otherwise pyarrow holds a whole group of encoded pages, or several groups.
-    with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
-        name = _choose_column(pa, file.schema_arrow, column)
-        batches = (
-            batch.column(0)
-            for group in range(file.num_row_groups)
-            for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name])
-        )
-        found = spool.gather(_matrices(batches, str(path)))
-    pa.default_memory_pool().release_unused()
-    return found
+        # Mapped, and by row groups: otherwise pyarrow holds a group of encoded pages, or several groups.
+        with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
+            name = _choose_column(pa, file.schema_arrow, column)
+            batches = (
+                batch.column(0)
+                for group in range(file.num_row_groups)
+                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[name])
+            )
+            return spool.gather(_matrices(batches, str(path)))
 
 
 def _matrices(batches: Iterator[Any], name: str) -> Iterator[Rows]:
@@ -93,13 +94,23 @@ def _matrices(batches: Iterator[Any], name: str) -> Iterator[Rows]:
         first_row += len(batch)
 
 
-def _pyarrow() -> Any:
+@contextmanager
+def _pyarrow(path: Path) -> Iterator[Any]:
+    """Return pyarrow to read a file with; take back what it holds of memory that it no longer uses."""
     try:
         import pyarrow as pa
         import pyarrow.ipc
     except ImportError:
         raise ImportError('this format needs pyarrow: pip install "farpoint[io]"') from None
-    return pa
+    try:
+        yield pa
+    except pa.ArrowMemoryError as error:
+        size = re.search(r"size (\d+)", str(error))
+        if size and int(size[1]) > _LARGEST_EXPANSION * path.stat().st_size:
+            raise ValueError(f"is damaged: it asks for {int(size[1]):,} bytes of memory") from error
+        raise
+    finally:
+        pa.default_memory_pool().release_unused()
 
 
 def _choose_column(pa: Any, schema: Any, wanted: str | None) -> str:
