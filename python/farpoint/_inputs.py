@@ -224,4 +224,6 @@ def _with_contiguous_rows(array: Matrix) -> Matrix:
     aligned = array.strides[0] % array.itemsize == 0 and array.flags.aligned
     if contiguous and aligned:
         return array
-    return array.copy(order="C")  # numpy.ascontiguousarray takes elements that are not aligned as they are
+    # Not numpy.ascontiguousarray: it takes elements that are not aligned as they are.
+    copied: Matrix = array.copy(order="C")
+    return copied
