@@ -128,6 +128,7 @@ RUNTIMES_thread := libtsan.so libstdc++.so
 
 sanitize: sanitize-address sanitize-thread
 
+# --capture=sys: what a sanitizer says before it ends the process is not captured.
 # die_after_fork=0: a child of a process that has had threads may start its own.
 sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
 	$(CMAKE) -S . -B build/sanitize-$* $(EXTENSION) -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE \
@@ -137,7 +138,7 @@ sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
 	$(BIN)/python tools/site_folder.py --python build/sanitize-$*
 	LD_PRELOAD="$(foreach name,$(RUNTIMES_$*),$$($(CXX) -print-file-name=$(name)))" \
 	  ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=die_after_fork=0 FARPOINT_TEST_ENGINES=cpu \
-	  build/sanitize-$*/python/bin/python -m pytest $(IN_PARALLEL) -p no:faulthandler $(SANITIZED_TESTS) $(LEFT_OUT_$*)
+	  build/sanitize-$*/python/bin/python -m pytest $(IN_PARALLEL) --capture=sys -p no:faulthandler $(SANITIZED_TESTS) $(LEFT_OUT_$*)
 
 # --- CUDA -----------------------------------------------------------------------------------------------------
 

@@ -197,3 +197,11 @@ def test_inputs_are_not_written_to(engine: Engine) -> None:
         farpoint.nearest(X, X, **engine.arguments)
     np.testing.assert_array_equal(X, before)
     assert selected.tolist() == [1, 2]
+
+
+def test_elements_that_are_not_aligned_are_copied() -> None:
+    moved = np.frombuffer(b"x" + X.tobytes(), dtype=X.dtype, offset=1).reshape(X.shape)
+    assert not moved.flags.aligned
+    matrix = as_matrix(moved, "X")
+    assert matrix.flags.aligned
+    np.testing.assert_array_equal(matrix, X)

@@ -54,7 +54,11 @@ def as_matrix(source: object, name: str) -> Matrix:
     array = as_supported(array, name)
     if array.dtype.byteorder == ">" or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return array if has_contiguous_rows(array) else np.ascontiguousarray(array)
+    if has_contiguous_rows(array):
+        return array
+    # Not numpy.ascontiguousarray: it takes elements that are not aligned as they are.
+    copied: Matrix = array.copy(order="C")
+    return copied
 
 
 def as_host_matrix(source: object, name: str) -> HostMatrix:

@@ -236,4 +236,5 @@ def _alike(files: Sequence[tuple[str, list[Rows]]], name: str, spool: Spool) -> 
 def _converted_blocks(part: Rows, dtype: np.dtype[Any]) -> Iterator[Rows]:
     step = max(1, _BLOCK_BYTES // (part.shape[1] * dtype.itemsize))
     for begin in range(0, len(part), step):
-        yield np.ascontiguousarray(part[begin : begin + step], dtype=dtype)
+        # A copy, so that elements are aligned.
+        yield np.array(part[begin : begin + step], dtype=dtype, order="C")
