@@ -51,14 +51,11 @@ def as_matrix(source: object, name: str) -> Matrix:
     """
     array = _as_array(source, name)
     check_shape(array, name)
-    array = as_supported(array, name)
-    if array.dtype.byteorder == ">" or not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if has_contiguous_rows(array):
-        return array
+    matrix: Matrix = as_supported(array, name)
+    if matrix.dtype.byteorder == ">" or not matrix.dtype.isnative:
+        matrix = matrix.astype(matrix.dtype.newbyteorder("="))
     # Not numpy.ascontiguousarray: it takes elements that are not aligned as they are.
-    copied: Matrix = array.copy(order="C")
-    return copied
+    return matrix if has_contiguous_rows(matrix) else matrix.copy(order="C")
 
 
 def as_host_matrix(source: object, name: str) -> HostMatrix:
