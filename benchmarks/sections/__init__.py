@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from sections import clustered, distributed, gpu, lowdim, memmap, nearest, outofcore, real, scaling, small
+from sections import (
+    clustered,
+    distributed,
+    gpu,
+    longruns,
+    lowdim,
+    memmap,
+    nearest,
+    outofcore,
+    real,
+    scaling,
+    small,
+)
 
-_MODULES = (real, clustered, memmap, outofcore, small, lowdim, nearest, scaling, distributed, gpu)
+_MODULES = (
+    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, scaling, distributed),
+    gpu,
+)
 
 SECTIONS: dict[str, ModuleType] = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
