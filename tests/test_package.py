@@ -62,7 +62,7 @@ def test_importing_is_light() -> None:
         """
         import sys
         import farpoint
-        heavy = {"cupy", "torch", "sklearn", "pyarrow", "numba", "matplotlib", "pandas", "tqdm", "zarr"}
+        heavy = {"cupy", "ray", "torch", "sklearn", "pyarrow", "numba", "matplotlib", "pandas", "tqdm", "zarr"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """
     )
