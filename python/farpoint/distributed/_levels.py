@@ -33,8 +33,9 @@ from farpoint.backends._protocol import (
 from farpoint.distributed._messages import LAST_ROW, Answer, Entries, Question
 
 # Candidates of a level. More: fewer rounds, costlier picks, more bytes, and more pairs that are bounded.
-# 20,000 of 117,659 real embeddings in 2 shards: 52, 44 and 28 rounds with 768, 1,024 and 2,048; 0.24, 0.22 and
-# 1.4 s of picks (from some 1,300 on, two threads meet at a barrier for each); 17.2, 17.8, 18.6 % of the pairs.
+# 20,000 of 117,659 real embeddings in 2 shards: 52, 44 and 28 rounds with 768, 1,024 and 2,048; 0.24, 0.22
+# and 1.4 s of picks (from some 1,300 on, two threads meet at a barrier for each); 17.2, 17.8 and 18.6 % of
+# the pairs.
 _CANDIDATES = 1024
 # A level is to have about this share of them, and looks at so many times more or fewer rows than the last.
 _TARGET = 0.75
