@@ -210,6 +210,13 @@ def test_shards_that_cannot_be_used_are_named(cluster: Any, tmp_path: Path) -> N
     paths[1].write_bytes(paths[0].read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"001.npy"):
         farpoint.distributed.select(tmp_path, 10)
+
+    def fails() -> None:
+        time.sleep(0.5)  # longer than actors need to take all processors
+        raise OSError("no such bucket")
+
+    with pytest.raises(ValueError, match=r"X\[1\] cannot be had .*no such bucket"):
+        farpoint.distributed.select([ray.put(X), ray.remote(fails).remote()], 10, threads=2)
     with pytest.raises(TypeError, match=r"X\[1\] has dtype complex128"):
         farpoint.distributed.select([ray.put(X), ray.put(X.astype(complex))], 10)
 

@@ -62,7 +62,8 @@ def test_importing_is_light() -> None:
         """
         import sys
         import farpoint
-        heavy = {"cupy", "ray", "torch", "sklearn", "pyarrow", "numba", "matplotlib", "pandas", "tqdm", "zarr"}
+        heavy = {"cupy", "matplotlib", "numba", "pandas", "pyarrow", "ray", "sklearn", "torch"}
+        heavy |= {"tqdm", "zarr"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """
     )

@@ -139,6 +139,7 @@ def select(
     folder = check_spill_folder(spill_folder, needed=limit is not None)
     _sharding(backend, metric)
     source = _source(ray, X, key, column, spill_folder, in_memory=limit is None)
+    source.wait(ray)
     actor_count, actor_threads = _places(source, actors, threads)
 
     from farpoint.distributed._crew import Crew
@@ -354,6 +355,16 @@ class _Source:
 
     name: str
     given: list[Piece] | HostMatrix
+
+    def wait(self, ray: Any) -> None:
+        """Let the tasks end that make what is in the object store.
+
+        The actors may take every processor, and would wait for them in vain.
+        """
+        if isinstance(self.given, list):
+            made = [piece.reference for piece in self.given if isinstance(piece, ObjectPiece)]
+            if made:
+                ray.wait(made, num_returns=len(made), fetch_local=False)
 
     def pieces(self, ray: Any, actors: int) -> list[Piece]:
         """Return the pieces; those of an array are put into the object store now."""

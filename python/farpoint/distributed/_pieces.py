@@ -56,7 +56,11 @@ class ObjectPiece:
         """Return its rows, where they lie if that can be."""
         import ray
 
-        value = ray.get(self.reference)
+        try:
+            value = ray.get(self.reference)
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(f"{self.name} cannot be had from Ray's object store: {reason}") from None
         if isinstance(value, np.ndarray) and len(value) == 0:
             return []
         if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:
