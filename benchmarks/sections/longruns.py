@@ -38,8 +38,8 @@ def run(bench: Bench) -> None:
     for k in (500, 2000) if bench.quick else (5_000, 20_000):
         case(bench, X, k)
     bench.section.notes.append(
-        "A checkpoint is flushed to the disk, and so is its folder. The share is that of the writes, from the "
-        "log: the difference of two whole times is smaller than their noise."
+        "A checkpoint is flushed to the disk, and so is its folder. The share is that of the writes, from "
+        "the log: the difference of two whole times is smaller than their noise."
     )
 
 
