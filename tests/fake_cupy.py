@@ -157,5 +157,5 @@ def frexp(array: ndarray) -> tuple[ndarray, ndarray]:
     return ndarray(mantissa), ndarray(exponent)
 
 
-def maximum(one: ndarray, other: ndarray) -> ndarray:
-    return ndarray(np.maximum(one.host, other.host))
+def abs(array: ndarray) -> ndarray:  # noqa: A001
+    return ndarray(np.abs(array.host))

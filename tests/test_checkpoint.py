@@ -248,7 +248,7 @@ def test_a_second_attempt_of_a_backend_is_heard_once(path: Path, monkeypatch: py
     X = rows(300, 6)
     expected = farpoint.select(X, 60)
     monkeypatch.setattr(_validation, "_plan", plan)
-    monkeypatch.setattr(_validation, "_scan", lambda *_: (-1, -1, 10.0, 0.1))
+    monkeypatch.setattr(_validation, "scan", lambda *_, **__: (-1, -1, 10.0, 0.1))
     seen: list[int] = []
     found = farpoint.select(X, 60, checkpoint=path, progress=lambda done, *_: seen.append(done))
     assert_same(found, expected)

@@ -376,6 +376,7 @@ def test_checkpoints_are_those_of_one_process(
         farpoint.distributed.select(tmp_path / "shards", 9, metric="cosine", checkpoint=path)
 
 
+@pytest.mark.alone
 def test_interrupt(cluster: Any) -> None:
     X = normal(60_000, 64)
     sent = 0.0

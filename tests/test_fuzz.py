@@ -1,4 +1,4 @@
-"""A little of the fuzzer (tests/fuzz/); CI runs two minutes, `make fuzz` ten. `pytest -k "not fuzz"` leaves it out."""
+"""A little of the fuzzer (tests/fuzz/); CI runs two minutes, `make fuzz` ten; `-k "not fuzz"` skips it."""
 
 from __future__ import annotations
 

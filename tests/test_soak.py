@@ -1,4 +1,4 @@
-"""A little of the soak test (tests/soak.py); CI runs a minute, `make soak` ten. `-k "not soak"` leaves it out."""
+"""A little of the soak test (tests/soak.py); CI runs a minute, `make soak` ten; `-k "not soak"` skips it."""
 
 from __future__ import annotations
 
