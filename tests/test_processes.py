@@ -195,8 +195,8 @@ def one_of_everything(backend: str, folder: Path) -> None:
     farpoint.show_config("dict")
     s.save(folder / "s.npz")
     farpoint.Selection.load(folder / "s.npz").prefix(7).to_dict()
-    for bad in (small * np.nan, small[:, :0], "no matrix"):
-        with pytest.raises((ValueError, TypeError)):
+    for bad in (small * np.nan, small[:, :0], "no matrix", 3):
+        with pytest.raises((ValueError, TypeError, FileNotFoundError)):
             farpoint.select(bad, 3, **options)
     with pytest.raises(ValueError, match="columns"):
         farpoint.nearest(small, other[:, 1:], **options)

@@ -10,9 +10,12 @@ import pytest
 import farpoint
 from tests.conftest import REAL_DATA, Array, Engine, assert_same
 
-pytestmark = pytest.mark.skipif(
-    not REAL_DATA.exists() and "CI" not in os.environ, reason=f"{REAL_DATA.name} is not there"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not REAL_DATA.exists() and "CI" not in os.environ, reason=f"{REAL_DATA.name} is not there"
+    ),
+    pytest.mark.xdist_group("real data"),  # what all compare with takes half a minute
+]
 
 
 @pytest.fixture(scope="module")
