@@ -223,7 +223,8 @@ def test_a_thousand_selections_leave_nothing(backend: str, tmp_path: Path) -> No
         one_of_everything(backend, tmp_path)
     after = held()
     assert after[0] - before[0] < 8
-    assert after[1:] == before[1:]
+    # Others' threads come and go in between; ours would be hundreds.
+    assert all(now - then < 20 for now, then in zip(after[1:], before[1:], strict=True))
 
 
 # Signals.
