@@ -14,7 +14,7 @@ class DeviceMatrix:
     """
     def __init__(self, pointer: typing.SupportsInt | typing.SupportsIndex, rows: typing.SupportsInt | typing.SupportsIndex, columns: typing.SupportsInt | typing.SupportsIndex, row_stride: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
-def closest_pair(x: DeviceMatrix | numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex, eager: bool) -> tuple:
+def closest_pair(x: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex, eager: bool) -> tuple:
     """
     (stored value, i, j): the closest two rows.
     """
@@ -26,11 +26,11 @@ def driver_version() -> str:
     """
     The newest CUDA that the driver supports; "none" without a driver.
     """
-def nearest(x: DeviceMatrix | numpy.ndarray, y: DeviceMatrix | numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex, eager: bool) -> tuple:
+def nearest(x: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex, eager: bool) -> tuple:
     """
     (stored values, rows of y): nearest row of y for each row of x.
     """
-def pairwise(x: DeviceMatrix | numpy.ndarray, y: DeviceMatrix | numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float64]:
+def pairwise(x: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], y: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float64]:
     """
     Stored values of all pairs.
     """
@@ -38,11 +38,11 @@ def runtime_version() -> str:
     """
     Of the CUDA runtime that was compiled in.
     """
-def scan(points: DeviceMatrix | numpy.ndarray, dtype: str, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+def scan(points: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex) -> tuple:
     """
     (first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest non-zero row maximum).
     """
-def select(points: DeviceMatrix | numpy.ndarray, dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, prior: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], prior_value: typing.SupportsFloat | typing.SupportsIndex, selected: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], anchors: DeviceMatrix | numpy.ndarray | None, minimum_value: typing.SupportsFloat | typing.SupportsIndex, assign: bool, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex, eager: bool, listener: collections.abc.Callable | None) -> dict:
+def select(points: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray], dtype: str, metric: str, scale: typing.SupportsFloat | typing.SupportsIndex, largest: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, prior: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], prior_value: typing.SupportsFloat | typing.SupportsIndex, selected: typing.Annotated[numpy.typing.ArrayLike, numpy.int64], anchors: DeviceMatrix | numpy.ndarray | collections.abc.Sequence[numpy.ndarray] | None, minimum_value: typing.SupportsFloat | typing.SupportsIndex, assign: bool, device: typing.SupportsInt | typing.SupportsIndex, memory_limit: typing.SupportsInt | typing.SupportsIndex, ready_after: typing.SupportsInt | typing.SupportsIndex, eager: bool, listener: collections.abc.Callable | None) -> dict:
     """
     Farthest-point selection; stored values, not distances.
     """
