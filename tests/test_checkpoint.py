@@ -167,10 +167,10 @@ def test_an_error_leaves_what_was_picked(engine: Engine, path: Path, assign: boo
             )
         if pick > 2:
             kept = farpoint.Selection.load(path)
-            assert known < len(kept) <= 1200
+            assert known <= len(kept) < 1200  # the same where a busy machine makes all picks at once
             assert len(kept) >= pick - 1
             known = len(kept)
-            assert_same(kept, expected.prefix(known) if known < 1200 else kept)
+            assert_same(kept, expected.prefix(known))
             assert kept.info["seconds"] is None
     found = farpoint.select(X, 1200, checkpoint=path, assign=assign, **engine.arguments)
     assert found.info["resumed_from"] == known
