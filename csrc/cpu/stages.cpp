@@ -165,7 +165,11 @@ void CpuStages::pick_duplicates(const SelectRequest& request, SelectResult& resu
   pick_at_zero(
       request, state_.points.size(), [this](Index i) { return !state_.taken(i); },
       [this](Index i) {
-        state_.values[at(i)] = kTaken;
+        // With labels a row stays as it is: assign looks for the earliest entry at distance 0, which need not
+        // be the one that was met first, for rounded distances of 0 are not transitive.
+        if (state_.labels.empty()) {
+          state_.values[at(i)] = kTaken;
+        }
         --state_.free_rows;
       },
       result);
