@@ -188,16 +188,7 @@ def select(
         memory_limit=memory_limit,
         spill_folder=spill_folder,
     )
-    first = task.first_row(start, seed)
-    if kept is not None and start == "random" and seed is None and kept.first_row is not None:
-        # A start that cannot be drawn again is the one that was drawn.
-        first = kept.first_row
-    known = Picks.start(first)
-    if kept is not None:
-        resumed = kept.resume(task.fingerprint(first, X))
-        if resumed is not None:
-            task.check_made_here(resumed, kept.name)
-            known = resumed
+    known = task.known(start, seed, kept, lambda first: task.fingerprint(first, X))
     return task.run(known, progress=progress, checkpoint=kept, began=began)
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -119,6 +119,10 @@ class Task(ABC):
         """Return rows to select from, as backends get them."""
 
     @abstractmethod
+    def center_row(self) -> int:
+        """Return the row nearest the mean."""
+
+    @abstractmethod
     def pairwise(self, x: AnyMatrix, y: AnyMatrix) -> ValueArray:
         """Return the stored values of all pairs."""
 
@@ -136,6 +140,39 @@ class Task(ABC):
     def keeps_away(self) -> bool:
         """Whether something is kept away from, so that the first pick follows from it."""
         return self.anchors is not None or len(self.selected) > 0
+
+    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
+        """Return the first pick; None where it follows from what is kept away from."""
+        checked = check.check_start(start, seed, self.shape[0], self.keeps_away)
+        if checked == "center":
+            return self.center_row()
+        if checked == "random":
+            return random_row(self.shape[0], seed)
+        assert not isinstance(checked, str)
+        return checked
+
+    def known(
+        self,
+        start: int | str,
+        seed: int | np.random.Generator | None,
+        checkpoint: Checkpoint | None,
+        fingerprint_of: Callable[[int | None], Fingerprint],
+    ) -> Picks:
+        """Return what the selection begins with: its first pick, or what the checkpoint holds.
+
+        `fingerprint_of` says what decides the picks, from the first of them.
+        """
+        first = self.first_row(start, seed)
+        if checkpoint is None:
+            return Picks.start(first)
+        if start == "random" and seed is None and checkpoint.first_row is not None:
+            # A start that cannot be drawn again is the one that was drawn.
+            first = checkpoint.first_row
+        resumed = checkpoint.resume(fingerprint_of(first))
+        if resumed is None:
+            return Picks.start(first)
+        self.check_made_here(resumed, checkpoint.name)
+        return resumed
 
     def check_made_here(self, known: Picks, name: str) -> None:
         """Raise unless a sample of picks has, among these rows, the radii that they are said to have.
@@ -324,15 +361,9 @@ class SelectionTask(Task):
         problem = PairProblem(x, y, self.frame)
         return self.prepared.run(lambda chosen: chosen.pairwise(problem))
 
-    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
-        """Return the first pick; None where it follows from what is kept away from."""
-        checked = check.check_start(start, seed, len(self.points), self.keeps_away)
-        if checked == "center":
-            return center_row(self.points, self.prepared.frame)
-        if checked == "random":
-            return random_row(len(self.points), seed)
-        assert not isinstance(checked, str)
-        return checked
+    def center_row(self) -> int:
+        """Return the row nearest the mean."""
+        return center_row(self.points, self.frame)
 
     def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:
         """Return what decides the picks; `source` is X as the user gave it."""

@@ -23,11 +23,11 @@ from farpoint._fingerprint import Fingerprint, fingerprint
 from farpoint._inputs import as_host_matrix, bfloat16
 from farpoint._metrics import Metric
 from farpoint._parts import PartedMatrix
-from farpoint._picks import PickListeners, Picks
+from farpoint._picks import PickListeners
 from farpoint._progress import Progress
 from farpoint._selecting import Task
 from farpoint._spool import check_spill_folder
-from farpoint._start import mean_of, random_row
+from farpoint._start import mean_of
 from farpoint.backends import choose_backend
 from farpoint.backends._protocol import (
     Frame,
@@ -181,16 +181,7 @@ def select(
             seconds={"start": opened - began, "scan": time.perf_counter() - opened},
         )
         task.set_up(replace(frame, threads=actor_threads, memory_limit=limit, spill_folder=folder))
-        first = task.first_row(start, seed)
-        if kept is not None and start == "random" and seed is None and kept.first_row is not None:
-            # A start that cannot be drawn again is the one that was drawn.
-            first = kept.first_row
-        known = Picks.start(first)
-        if kept is not None:
-            resumed = kept.resume(task.fingerprint(first))
-            if resumed is not None:
-                task.check_made_here(resumed, kept.name)
-                known = resumed
+        known = task.known(start, seed, kept, task.fingerprint)
         return task.run(known, progress=progress, checkpoint=kept, began=began)
 
 
@@ -249,16 +240,10 @@ class DistributedTask(Task):
         anchors = 0 if self.given_anchors is None else len(self.given_anchors)
         return self.count + len(self.selected) + anchors
 
-    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
-        """Return the first pick; None where it follows from what is kept away from."""
-        checked = check.check_start(start, seed, self.table.rows, self.keeps_away)
-        if checked == "center":
-            total = self.crew.sum_of_rows(self.table.columns)
-            return self.crew.nearest_row(mean_of(total, self.table.rows, self.frame.kind))
-        if checked == "random":
-            return random_row(self.table.rows, seed)
-        assert not isinstance(checked, str)
-        return checked
+    def center_row(self) -> int:
+        """Return the row nearest the mean, which is that of all shards."""
+        total = self.crew.sum_of_rows(self.table.columns)
+        return self.crew.nearest_row(mean_of(total, self.table.rows, self.frame.kind))
 
     def fingerprint(self, first_row: int | None) -> Fingerprint:
         """Return what decides the picks: the same as where one process has the rows."""
