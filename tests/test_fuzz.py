@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import NoReturn
@@ -16,27 +14,14 @@ pytest.importorskip("resource", reason="needs limits of memory")
 
 from tests.fuzz import run
 from tests.fuzz.targets import Arrays, Target, targets
+from tests.modules import run_module
 
 # Its cases run in a process that may take little memory.
 pytestmark = pytest.mark.memory
 
-ROOT = Path(__file__).parents[1]
-
-
-def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=3600,
-        check=False,
-    )
-
 
 def test_fuzz() -> None:
-    found = fuzz("--seconds", os.environ.get("FARPOINT_FUZZ_SECONDS", "15"))
+    found = run_module("tests.fuzz", "--seconds", os.environ.get("FARPOINT_FUZZ_SECONDS", "15"))
     print(found.stdout)
     assert found.returncode == 0, found.stdout
     assert "nothing wrong" in found.stdout
@@ -131,7 +116,7 @@ def end_as_told(seed: int, seconds: float, only: str | None, folder: Path, at: o
 
 def test_fuzz_cases_can_be_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "kept.npy"
-    found = fuzz("--seed", "3", "--case", "7", "--keep", str(kept))
+    found = run_module("tests.fuzz", "--seed", "3", "--case", "7", "--keep", str(kept))
     assert found.returncode == 0, found.stdout
     assert kept.read_bytes() == run.draw(3, 7, targets())[2]
     assert found.stdout.splitlines()[1].startswith(("read", "refused: "))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,25 +11,12 @@ import pytest
 
 import farpoint
 from tests import soak
+from tests.modules import run_module
 from tests.soak_instances import DTYPES, KINDS, METRICS, draw
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.soak", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=3600,
-        check=False,
-    )
 
 
 def test_soak() -> None:
-    found = run("--seconds", os.environ.get("FARPOINT_SOAK_SECONDS", "15"))
+    found = run_module("tests.soak", "--seconds", os.environ.get("FARPOINT_SOAK_SECONDS", "15"))
     print(found.stdout)
     assert found.returncode == 0, found.stdout
     assert "no difference" in found.stdout
@@ -56,7 +40,7 @@ def test_soak_instances_are_reproducible() -> None:
     ],
 )
 def test_soak_instances_that_were_wrong_once(seed: int, number: int, about: str) -> None:
-    found = run("--seed", str(seed), "--instance", str(number))
+    found = run_module("tests.soak", "--seed", str(seed), "--instance", str(number))
     assert found.stdout.startswith(about), "the instances have changed: find another one"
     assert found.returncode == 0, found.stdout
 
