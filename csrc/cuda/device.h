@@ -62,24 +62,22 @@ struct Matrix {
   bool on_device = false;
 };
 
-// Device memory for `size` elements of a trivial type, not initialised.
-template <class T>
-class Buffer {
+// Memory that the runtime gives, for `size` elements of a trivial type, not initialised.
+template <class T, class Memory>
+class OwnedArray {
  public:
-  Buffer() = default;
-  explicit Buffer(Index size) : size_(size) {
+  OwnedArray() = default;
+  explicit OwnedArray(Index size) : size_(size) {
     if (size > 0) {
-      void* data = nullptr;
-      check(cudaMalloc(&data, static_cast<std::size_t>(size) * sizeof(T)), "allocating device memory");
-      data_ = static_cast<T*>(data);
+      data_ = static_cast<T*>(Memory::allocate(static_cast<std::size_t>(size) * sizeof(T)));
     }
   }
-  ~Buffer() { static_cast<void>(cudaFree(static_cast<void*>(data_))); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  Buffer(Buffer&& other) noexcept
+  ~OwnedArray() { Memory::free(static_cast<void*>(data_)); }
+  OwnedArray(const OwnedArray&) = delete;
+  OwnedArray& operator=(const OwnedArray&) = delete;
+  OwnedArray(OwnedArray&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  Buffer& operator=(Buffer&& other) noexcept {
+  OwnedArray& operator=(OwnedArray&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
@@ -94,37 +92,29 @@ class Buffer {
   Index size_ = 0;
 };
 
-// Host memory that the device copies from and to without a detour.
-template <class T>
-class PinnedBuffer {
- public:
-  PinnedBuffer() = default;
-  explicit PinnedBuffer(Index size) : size_(size) {
-    if (size > 0) {
-      void* data = nullptr;
-      check(cudaMallocHost(&data, static_cast<std::size_t>(size) * sizeof(T)), "allocating pinned memory");
-      data_ = static_cast<T*>(data);
-    }
+struct DeviceMemory {
+  static void* allocate(std::size_t bytes) {
+    void* data = nullptr;
+    check(cudaMalloc(&data, bytes), "allocating device memory");
+    return data;
   }
-  ~PinnedBuffer() { static_cast<void>(cudaFreeHost(static_cast<void*>(data_))); }
-  PinnedBuffer(const PinnedBuffer&) = delete;
-  PinnedBuffer& operator=(const PinnedBuffer&) = delete;
-  PinnedBuffer(PinnedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  Index size() const { return size_; }
-
- private:
-  T* data_ = nullptr;
-  Index size_ = 0;
+  static void free(void* data) { static_cast<void>(cudaFree(data)); }
 };
+
+struct PinnedMemory {
+  static void* allocate(std::size_t bytes) {
+    void* data = nullptr;
+    check(cudaMallocHost(&data, bytes), "allocating pinned memory");
+    return data;
+  }
+  static void free(void* data) { static_cast<void>(cudaFreeHost(data)); }
+};
+
+template <class T>
+using Buffer = OwnedArray<T, DeviceMemory>;
+// Of the host, which the device copies from and to without a detour.
+template <class T>
+using PinnedBuffer = OwnedArray<T, PinnedMemory>;
 
 // The device of a call, current for the calling thread while this lives, with a stream of its own.
 class Device {
