@@ -381,6 +381,43 @@ def test_a_large_file_in_little_memory(tmp_path: Path) -> None:
 
 @compiled
 @linux
+def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
+    """A thread that throws first allocates what exceptions need, and the loader's answer to no memory is exit(127)."""
+    found = run_python(
+        """
+        import os, resource
+        import numpy as np, farpoint
+        random = np.random.default_rng(0)
+        X = random.standard_normal((120_000, 64), dtype=np.float32)
+        P = random.standard_normal((300_000, 3), dtype=np.float32)
+        farpoint.select(X[:100], 3)  # loads the extension
+        calls = [
+            lambda: farpoint.select(X, 500, threads=2, assign=True, metric="cosine"),
+            lambda: farpoint.select(P, 2000, threads=2),
+        ]
+        for call in calls:
+            enough = 0
+            # From one thread's stack to all that is needed, in steps below what a thread takes when it throws.
+            for spare in range(8_400_000, 40_000_000, 40_000):
+                with open("/proc/self/statm") as statm:
+                    taken = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+                resource.setrlimit(resource.RLIMIT_AS, (taken + spare, -1))
+                try:
+                    call()
+                    enough += 1
+                except MemoryError:
+                    pass
+                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+                if enough == 3:
+                    break
+            print(enough)
+        """
+    )
+    assert found.stdout.split() == ["3", "3"]
+
+
+@compiled
+@linux
 def test_a_failed_allocation_is_an_error() -> None:
     """Whatever the call has come to when there is no more."""
     found = run_python(

@@ -131,6 +131,10 @@ inline constexpr std::chrono::milliseconds kPollPeriod{50};
 inline constexpr int kSpins = 2000;
 inline constexpr int kYields = 200;
 
+// Bytes of address space that a new thread must find before it may allocate: its first allocations map a page
+// each where the C library has no arena for it.
+inline constexpr std::size_t kRoomToThrow = 256 << 10;
+
 // Buckets of points with few columns. Figures: docs/decisions/0005-low-dimension.md.
 
 // Points of a bucket, at most. More: fewer boxes to visit, more points to look at that a pick cannot

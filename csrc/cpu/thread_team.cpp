@@ -1,6 +1,10 @@
 #include "cpu/thread_team.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <exception>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -35,6 +39,22 @@ void wait_for_change(const std::atomic<T>& value, T old) {
   value.wait(old, std::memory_order_acquire);
 }
 
+// Makes the calling thread's share of the C++ library's exception state exist.
+void prepare_to_throw() {
+  // The function is declared pure: a result that nobody takes is never asked for.
+  [[maybe_unused]] const volatile int exceptions = std::uncaught_exceptions();
+}
+
+// Whether the address space has room for what a thread allocates when it first throws.
+bool room_to_throw() {
+  void* const room = ::mmap(nullptr, tuning::kRoomToThrow, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro is the system's
+    return false;
+  }
+  ::munmap(room, tuning::kRoomToThrow);
+  return true;
+}
+
 }  // namespace
 
 void Barrier::wait() {
@@ -57,6 +77,7 @@ int useful_threads(double work, int threads) {
 }
 
 ThreadTeam::ThreadTeam(int threads) {
+  prepare_to_throw();
   const int others = std::max(threads, 1) - 1;
   workers_.reserve(static_cast<std::size_t>(others));
   try {
@@ -67,6 +88,43 @@ ThreadTeam::ThreadTeam(int threads) {
   } catch (const std::bad_alloc&) {     // NOLINT(bugprone-empty-catch)
     // No more threads to be had: a smaller team gives the same result.
   }
+  admit();
+}
+
+// All have started; what they do not yet do is allocate.
+void ThreadTeam::admit() {
+  const int started = static_cast<int>(workers_.size());
+  while (last_ < started && room_to_throw()) {
+    ++last_;
+    admitted_.store(last_, std::memory_order_release);
+    admitted_.notify_all();
+    for (int ready = last_ - 1; ready != last_; ready = ready_.load(std::memory_order_acquire)) {
+      wait_for_change(ready_, ready);
+    }
+  }
+  if (last_ < started) {
+    admitted_.store(std::numeric_limits<int>::max(), std::memory_order_release);
+    admitted_.notify_all();
+    for (int worker = last_; worker < started; ++worker) {
+      workers_[static_cast<std::size_t>(worker)].join();
+    }
+    workers_.resize(static_cast<std::size_t>(last_));
+  }
+}
+
+bool ThreadTeam::enter(int thread) {
+  for (int admitted = admitted_.load(std::memory_order_acquire); admitted < thread;
+       admitted = admitted_.load(std::memory_order_acquire)) {
+    wait_for_change(admitted_, admitted);
+  }
+  // Admitted as one of the last_ while the others still wait, or let go with everyone.
+  if (admitted_.load(std::memory_order_acquire) == std::numeric_limits<int>::max() && thread > last_) {
+    return false;
+  }
+  prepare_to_throw();
+  ready_.store(thread, std::memory_order_release);
+  ready_.notify_one();
+  return true;
 }
 
 ThreadTeam::~ThreadTeam() {
@@ -90,6 +148,9 @@ void ThreadTeam::run_job(int thread) {
 }
 
 void ThreadTeam::work(int thread) {
+  if (!enter(thread)) {
+    return;
+  }
   unsigned seen = 0;
   while (true) {
     wait_for_change(epoch_, seen);

@@ -3,6 +3,10 @@
 // A team lives for one call: nothing outlives it, so a fork between calls is harmless, two calls from
 // two Python threads do not meet, and there is no global state. Workers spin briefly between phases,
 // then sleep.
+//
+// A thread that throws for the first time allocates what the C++ library keeps of exceptions for it, and the
+// loader ends the process where that fails. So every thread comes to it before the work begins, the workers
+// one at a time and only while there is memory for it: those that find none leave, and the team is smaller.
 #pragma once
 
 #include <atomic>
@@ -55,10 +59,15 @@ class ThreadTeam {
                 const std::function<void(int thread, Index begin, Index end)>& task);
 
  private:
+  void admit();
+  bool enter(int thread);
   void work(int thread);
   void run_job(int thread);
 
   std::vector<std::thread> workers_;
+  std::atomic<int> admitted_{0};  // workers that may come in
+  std::atomic<int> ready_{0};     // and those that have
+  int last_ = 0;                  // worker that may ever come in; read by those above admitted_
   const std::function<void(int)>* job_ = nullptr;
   alignas(64) std::atomic<unsigned> epoch_{0};
   alignas(64) std::atomic<int> running_{0};
