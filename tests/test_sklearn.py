@@ -1,4 +1,4 @@
-"""What stands in for scikit-learn's kind of selectors: beside scikit-matter, scikit-activeml and pipelines."""
+"""Selectors and query strategies for scikit-learn, beside scikit-matter's and scikit-activeml's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_examples_run() -> None:
 
 # What scikit-learn's own checks ask for and is not so, with the reason.
 EXPECTED_FAILURES = {
-    "check_estimators_nan_inf": "the check looks for 'NaN' in the message; ours names row and column: '... is nan'"
+    "check_estimators_nan_inf": "it looks for 'NaN' in the message, which names row and column: '... is nan'"
 }
 
 

@@ -21,10 +21,10 @@ __all__ = ["KCenterGreedy"]
 
 
 class KCenterGreedy:
-    """Choose rows to label: the farthest from what has labels, one after the other (Sener and Savarese, 2018).
+    """Choose rows to label, each the farthest from what has labels or was chosen (Sener and Savarese, 2018).
 
-    With the constructor and methods of ``kCenterGreedy`` in google/active-learning; docs/drop-ins.md says what
-    differs.
+    With the constructor and methods of ``kCenterGreedy`` in google/active-learning; docs/drop-ins.md says
+    what differs.
 
     Parameters
     ----------

@@ -65,9 +65,9 @@ class CoreSet(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
 
     def query(
         self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        candidates: npt.ArrayLike | None = None,
+        X: Any,
+        y: Any,
+        candidates: Any = None,
         batch_size: int = 1,
         return_utilities: bool = False,
     ) -> Any:

@@ -9,7 +9,6 @@ array([0, 2, 3])
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,13 @@ _BLOCK_ROWS = 1024
 
 class _RowSelector(BaseEstimator):  # type: ignore[misc]
     """What both selectors are but for the method of pipelines, of which each can have one only."""
+
+    selected_idx_: IndexArray
+    support_: npt.NDArray[np.bool_]
+    hausdorff_: FloatArray
+    hausdorff_at_select_: FloatArray
+    selection_: farpoint.Selection
+    _n_initial: int
 
     def __init__(
         self,
@@ -145,17 +151,18 @@ class _RowSelector(BaseEstimator):  # type: ignore[misc]
             In the order of selection; the first is infinite.
         """
         check_is_fitted(self)
-        return self.hausdorff_at_select_[self.selected_idx_]
+        distances: FloatArray = self.hausdorff_at_select_[self.selected_idx_]
+        return distances
 
     def _check_parameters(self) -> None:
         if self.score_threshold_type not in ("absolute", "relative"):
             raise ValueError(
                 f'score_threshold_type must be "absolute" or "relative", not {self.score_threshold_type!r}'
             )
-        threshold = self.score_threshold
+        threshold: object = self.score_threshold
         if threshold is None:
             return
-        if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real) or not threshold >= 0:
+        if not isinstance(threshold, (int, float, np.integer, np.floating)) or not threshold >= 0:
             raise ValueError(f"score_threshold must be None or a number of at least 0, not {threshold!r}")
         if self.full:
             raise ValueError("score_threshold and full=True exclude each other: full selects below it too")
@@ -181,22 +188,27 @@ class _RowSelector(BaseEstimator):  # type: ignore[misc]
 
     def _count(self, n: int) -> int:
         """Return how many rows to select, those of `initialize` included."""
-        wanted = self.n_to_select
+        wanted: object = self.n_to_select
         if wanted is None:
             return max(1, n // 2)
-        if isinstance(wanted, numbers.Integral) and not isinstance(wanted, bool):
-            if 1 <= wanted <= n:
-                return int(wanted)
-        elif isinstance(wanted, numbers.Real) and not isinstance(wanted, bool) and 0 < wanted <= 1:
+        if isinstance(wanted, (int, np.integer)) and wanted is not True and 1 <= wanted <= n:
+            return int(wanted)
+        if isinstance(wanted, (float, np.floating)) and 0 < wanted <= 1:
             return max(1, int(n * wanted))
         raise ValueError(
             f"n_to_select must be None, a count from 1 to {n} (the rows of X), or a fraction as a float in "
             f"(0, 1], not {wanted!r}"
         )
 
-    def _selected(self, X: npt.NDArray[Any], initial: IndexArray, count: int, warm_start: bool) -> Any:
+    def _selected(
+        self, X: npt.NDArray[Any], initial: IndexArray, count: int, warm_start: bool
+    ) -> farpoint.Selection:
         """Return the selection: from a single initial row on, or of what comes after several."""
-        options = {"backend": self.backend, "threads": self.threads, "memory_limit": self.memory_limit}
+        options: dict[str, Any] = {
+            "backend": self.backend,
+            "threads": self.threads,
+            "memory_limit": self.memory_limit,
+        }
         kept = initial if len(initial) > 1 else None
         threshold = self.score_threshold
         if threshold is not None and self.score_threshold_type == "relative" and len(initial) < len(X):
@@ -233,6 +245,7 @@ class _RowSelector(BaseEstimator):  # type: ignore[misc]
             self.y_selected_ = y[rows].reshape(len(rows), -1)
         elif hasattr(self, "y_selected_"):
             del self.y_selected_
+        assert self.selection_.distances is not None
         self.hausdorff_ = self.selection_.distances.copy()
         self.hausdorff_at_select_ = np.full(len(X), np.inf)
         self.hausdorff_at_select_[rows] = radii
@@ -261,8 +274,8 @@ class FarthestPointSelector(_RowSelector):
     initialize : int, list of int or "random"
         The first pick, or several of them in their order.
     n_to_select : int or float, optional
-        How many rows, those of `initialize` included: a count, or a fraction of the rows as a float in (0, 1],
-        rounded down but at least one. Default: half of them.
+        How many rows, those of `initialize` included: a count, or a fraction of the rows as a float in
+        (0, 1], rounded down but at least one. Default: half of them.
     score_threshold : float, optional
         Stop before a pick whose score, its distance in `metric` to the nearest pick before it, is below this.
     score_threshold_type : {"absolute", "relative"}
@@ -329,10 +342,10 @@ class FarthestPointSelector(_RowSelector):
 
 
 class FarthestPointResampler(_RowSelector):
-    """`FarthestPointSelector` for imbalanced-learn: what follows it in a pipeline is fitted to the selection.
+    """`FarthestPointSelector` for imbalanced-learn: what follows in a pipeline is fitted to the selection.
 
-    Parameters and attributes are those of `FarthestPointSelector`; ``sample_indices_``, imbalanced-learn's name,
-    is `selected_idx_`.
+    Parameters and attributes are those of `FarthestPointSelector`; ``sample_indices_``, imbalanced-learn's
+    name, is `selected_idx_`.
 
     Examples
     --------

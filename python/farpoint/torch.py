@@ -60,8 +60,8 @@ def select(x: Tensor, k: int | float | None = None, **options: Any) -> TensorSel
     Parameters
     ----------
     x : (n, d) tensor
-        On the CPU, or on a CUDA device (needs CuPy and farpoint's CUDA engine). Read where it lies if its rows
-        are contiguous, without gradients.
+        On the CPU, or on a CUDA device (needs CuPy and farpoint's CUDA engine). Read where it lies if its
+        rows are contiguous, without gradients.
     k : int or float, optional
         How many rows, or what fraction of them; may be left out when `min_distance` is given.
     **options
@@ -285,8 +285,8 @@ def sample_farthest_points(
 
     Notes
     -----
-    Of points of another type than float32 distances are computed as they are, and the points returned have that
-    type, where pytorch3d converts both. No point is selected twice: duplicates come last, in their order.
+    Of points of another type than float32 distances are computed as they are, and the points returned have
+    that type, where pytorch3d converts both. No point is selected twice: duplicates come last, in order.
 
     Examples
     --------
