@@ -71,6 +71,11 @@ class KCenterGreedy:
     def select_batch(self, **arguments: Any) -> list[int]:
         """Choose rows: `select_batch_` with its arguments by name.
 
+        Parameters
+        ----------
+        **arguments
+            Those of `select_batch_`.
+
         Returns
         -------
         list of int
@@ -94,6 +99,8 @@ class KCenterGreedy:
             Rows that have labels.
         N : int
             How many rows to choose.
+        **_others
+            What other strategies take; ignored.
 
         Returns
         -------
