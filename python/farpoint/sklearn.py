@@ -108,8 +108,8 @@ class _RowSelector(BaseEstimator):  # type: ignore[misc]
         count = self._count(n)
         if len(initial) > count:
             raise ValueError(f"initialize names {len(initial)} rows, more than n_to_select = {count}")
-        self._n_initial = len(initial)
         self.selection_ = self._selected(X, initial, count, warm_start)
+        self._n_initial = len(initial)
         self._describe(X, y, initial)
         return self
 
