@@ -168,11 +168,7 @@ class _RowSelector(BaseEstimator):  # type: ignore[misc]
             raise ValueError("score_threshold and full=True exclude each other: full selects below it too")
 
     def _initial_rows(self, n: int) -> IndexArray:
-        if isinstance(self.initialize, str):
-            if self.initialize != "random":
-                raise ValueError(
-                    f'initialize must be a row number, several, or "random", not {self.initialize!r}'
-                )
+        if isinstance(self.initialize, str) and self.initialize == "random":
             return np.array([check_random_state(self.random_state).randint(n)], dtype=np.int64)
         rows = np.atleast_1d(np.asarray(self.initialize))
         if rows.dtype.kind not in "iu" or rows.ndim != 1 or not len(rows):

@@ -440,11 +440,11 @@ def _cloud_sizes(
 ) -> Tensor:
     """Return how many points each cloud has, on the host."""
     if ptr is not None:
-        starts = torch.as_tensor(ptr, dtype=torch.int64).cpu()
-        sizes = starts.diff()
-        if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != n or (sizes < 0).any():
+        starts = torch.as_tensor(ptr).cpu()
+        is_vector = starts.ndim == 1 and len(starts) > 1 and not starts.dtype.is_floating_point
+        if not is_vector or starts[0] != 0 or starts[-1] != n or (starts.diff() < 0).any():
             raise ValueError(f"ptr must rise from 0 to {n}, the points of src, not be {starts.tolist()}")
-        return sizes
+        return starts.to(torch.int64).diff()
     if batch is None:
         return torch.tensor([n])
     _check_tensor(batch, "batch")
@@ -470,7 +470,7 @@ def _counts(sizes: Tensor, ratio: float | Tensor | None, dtype: torch.dtype) -> 
     if not isinstance(ratio, Tensor) and dtype.is_floating_point:
         # As torch_cluster does: the rounding decides where a share is a whole number of points.
         shares = shares.to(dtype)
-    if shares.numel() not in (1, len(sizes)):
+    if shares.ndim > 1 or shares.numel() not in (1, len(sizes)):
         raise ValueError(f"ratio must be one number, or one for each of the {len(sizes)} clouds")
     if not ((shares > 0) & (shares <= 1)).all():
         raise ValueError(f"ratio must be in (0, 1], not {shares.tolist()}")
