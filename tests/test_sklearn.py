@@ -346,6 +346,15 @@ class TestCoreSet:
         with pytest.raises(ValueError, match="batch_size = 3, but only 2 candidates have no label"):
             self.ours().query(CLOUD, y, candidates=[2, 3, 4, 5], batch_size=3)
 
+    def test_parameters_and_clones(self) -> None:
+        strategy = self.ours(missing_label=None, random_state=3, threads=1).set_params(metric="cosine")
+        assert clone(strategy).get_params() == strategy.get_params()
+        labels = np.array(["a", None, None] * 100, dtype=object)
+        found = clone(strategy).query(CLOUD, labels, batch_size=4)
+        np.testing.assert_array_equal(
+            found, self.theirs(metric="cosine", missing_label=None).query(CLOUD, labels, batch_size=4)
+        )
+
     def test_bad_input(self) -> None:
         with pytest.raises(ValueError, match="unknown metric 'manhattan'"):
             self.ours(metric="manhattan").query(CLOUD, np.full(300, np.nan))

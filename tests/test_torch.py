@@ -1,7 +1,7 @@
 """What stands in for PyTorch's kind of samplers: beside torch_cluster, pytorch3d and anomalib.
 
-These are too heavy to install, or have no wheels. The loops here do what their sources do, and say which; where
-one is installed, it is asked too (`make peers`).
+These are too heavy to install, or have no wheels. The loops here do what their sources do, and say which;
+where one is there (`make peers`), it is asked too.
 """
 
 from __future__ import annotations
