@@ -4,6 +4,7 @@
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
+# make peers   the drop-ins beside torch_cluster and anomalib, which it installs (one is compiled, for minutes)
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
 # make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
@@ -37,7 +38,7 @@ INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
 INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python lint soak fuzz bench bench-kernels format stub clean
+.PHONY: demo test test-cpp test-python peers lint soak fuzz bench bench-kernels format stub clean
 .PHONY: sanitize sanitize-address sanitize-thread
 .PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
 
@@ -73,6 +74,14 @@ test-cpp: $(VENV)/.created
 test-python: $(VENV)/.test
 	$(BIN)/pytest $(IN_PARALLEL) -m "not alone" $(PYTEST_ARGUMENTS) || [ $$? = $(NONE_FOUND) ]
 	$(BIN)/pytest -m alone $(PYTEST_ARGUMENTS) || [ $$? = $(NONE_FOUND) ]
+
+# Of anomalib the class alone is wanted, without its fifty dependencies; torch_cluster is compiled against the torch
+# that is here.
+peers: $(VENV)/.test
+	$(PIP) --no-deps anomalib
+	$(PIP) setuptools wheel
+	$(PIP) --no-build-isolation --no-deps torch-cluster
+	$(BIN)/pytest tests/test_torch.py -k real_one
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PY)

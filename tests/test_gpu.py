@@ -96,6 +96,30 @@ def test_layouts() -> None:
         assert_same(farpoint.select(view, 100), farpoint.select(host, 100, backend="reference"))
 
 
+def test_tensors_and_point_clouds() -> None:
+    torch = pytest.importorskip("torch")
+    from farpoint.torch import KCenterGreedy, fps, sample_farthest_points, select
+
+    host, device = torch.from_numpy(X), from_torch(X)
+    found, expected = select(device, 200), select(host, 200)
+    assert found.indices.device == found.radii.device == device.device
+    assert_same(found.selection, expected.selection)
+    batch = torch.arange(700) // 100
+    indices = fps(device, batch.cuda(), 0.3, random_start=False)
+    assert indices.device == device.device
+    assert torch.equal(indices.cpu(), fps(host, batch, 0.3, random_start=False))
+    lengths = torch.tensor([100, 7, 1, 33, 100, 100, 0])
+    both = sample_farthest_points(device.reshape(7, 100, 24), lengths.cuda(), 20)
+    for ours, theirs in zip(both, sample_farthest_points(host.reshape(7, 100, 24), lengths, 20), strict=True):
+        assert ours.device == device.device
+        assert torch.equal(ours.cpu(), theirs)
+    sampler = KCenterGreedy(device, 0.1)
+    picks = sampler.select_coreset_idxs()
+    assert picks == farpoint.select(X, 70, start=picks[0]).indices.tolist()
+    sampler.update_distances(picks[0])
+    assert int(sampler.get_new_idx()) == picks[1]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int8"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_start_at_the_center_is_the_same_row(dtype: str, metric: str) -> None:

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,56 @@ def test_python_layers() -> None:
                 "farpoint.backends._plain_shard",
                 "farpoint.backends._protocol",
             }
+
+
+ADAPTERS = ["active_learning", "skactiveml", "sklearn", "torch"]
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_adapters_use_the_public_functions_alone(name: str) -> None:
+    tree = ast.parse((ROOT / "python" / "farpoint" / f"{name}.py").read_text())
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [line for line in imports if "farpoint" in line] == ["import farpoint"]
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "farpoint"
+    }
+    assert used
+    assert used <= set(farpoint.__all__)
+
+
+def test_every_drop_in_of_the_docs_is_there() -> None:
+    lines = (ROOT / "docs" / "drop-ins.md").read_text().splitlines()
+    after = [re.findall(r"`(from farpoint[^`]+)`", line) for line in lines if line.startswith("| ")]
+    statements = [found[-1] for found in after if found]
+    modules = {re.findall(r"farpoint\.(\w+)", statement)[0] for statement in statements}
+    assert modules == set(ADAPTERS)
+    for package in ("sklearn", "torch", "skactiveml"):
+        pytest.importorskip(package)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what they import
+        for statement in statements:
+            exec(statement, {})
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_adapters_are_documented(name: str) -> None:
+    if name != "active_learning":
+        pytest.importorskip(name)
+    module = importlib.import_module(f"farpoint.{name}")
+    for public in module.__all__:
+        thing = getattr(module, public)
+        assert re.search("Examples\n-----|Attributes\n-----", inspect.getdoc(thing) or ""), public
+        members = {public: thing} if inspect.isfunction(thing) else dict(inspect.getmembers(thing))
+        for key, function in members.items():
+            if key[0] == "_" or not inspect.isfunction(function) or function.__module__ != module.__name__:
+                continue
+            text = inspect.getdoc(function) or ""
+            assert "Returns\n-----" in text or inspect.signature(function).return_annotation == "None", key
+            for parameter in inspect.signature(function).parameters:
+                documented = re.search(rf"^\**(\w+, )*{parameter}\b", text, re.M)
+                assert documented or parameter == "self", f"{public}.{key}: {parameter} is not documented"
 
 
 def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
