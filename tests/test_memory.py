@@ -382,7 +382,7 @@ def test_a_large_file_in_little_memory(tmp_path: Path) -> None:
 @compiled
 @linux
 def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
-    """A thread that throws first allocates what exceptions need, and the loader's answer to no memory is exit(127)."""
+    """A thread allocates what exceptions need when it first throws; where it cannot, the loader ends the process."""
     found = run_python(
         """
         import os, resource
@@ -397,7 +397,7 @@ def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
         ]
         for call in calls:
             enough = 0
-            # From one thread's stack to all that is needed, in steps below what a thread takes when it throws.
+            # From one thread's stack to all that is needed, in steps below what a thread takes to throw.
             for spare in range(8_400_000, 40_000_000, 40_000):
                 with open("/proc/self/statm") as statm:
                     taken = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
