@@ -269,7 +269,7 @@ def test_out_on_the_device(
         (np.zeros((0, 3), np.float32), ValueError, "X is empty: it has shape (0, 3)"),
         (np.zeros((2, 2), complex), TypeError, "X has dtype complex128; supported are bfloat16"),
         (np.array([[2**60, 1]]), TypeError, "beyond 2**53"),
-        (np.array([[1.0, 2.0], [3.0, np.nan]]), ValueError, "X must be finite: row 1, column 1 is nan"),
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), ValueError, "X must be finite: row 1, column 1 is NaN"),
     ],
 )
 def test_bad_matrices(

@@ -387,7 +387,7 @@ def test_troubles_name_the_file_and_its_row(tmp_path: Path) -> None:
     bad = X[100:].copy()
     bad[17, 3] = np.nan
     save(b, bad)
-    message = rf"^{b} must be finite: row 17, column 3 is nan; drop or impute such rows$"
+    message = rf"^{b} must be finite: row 17, column 3 is NaN; drop or impute such rows$"
     for source in (tmp_path, [a, b], b, f"{tmp_path}/*.npy", farpoint.open_matrix(tmp_path)):
         with pytest.raises(ValueError, match=message):
             farpoint.select(source, 3)

@@ -186,11 +186,11 @@ def test_elements_that_cannot_be_used_are_named(cluster: Any, tmp_path: Path) ->
     X[250, 3] = np.nan
     X[270] = np.inf
     save_shards(tmp_path, X, 100, 200)
-    with pytest.raises(ValueError, match=r"002.npy must be finite: row 50, column 3 is nan"):
+    with pytest.raises(ValueError, match=r"002.npy must be finite: row 50, column 3 is NaN"):
         farpoint.distributed.select(tmp_path, 10)
-    with pytest.raises(ValueError, match=r"^X must be finite: row 250, column 3 is nan"):
+    with pytest.raises(ValueError, match=r"^X must be finite: row 250, column 3 is NaN"):
         farpoint.distributed.select(X, 10, actors=3)
-    with pytest.raises(ValueError, match=r"^X\[1\] must be finite: row 150, column 3 is nan"):
+    with pytest.raises(ValueError, match=r"^X\[1\] must be finite: row 150, column 3 is NaN"):
         farpoint.distributed.select(references(X, 100), 10)
     X[250] = X[270] = 1
     X[120] = 0

@@ -382,7 +382,7 @@ def test_a_large_file_in_little_memory(tmp_path: Path) -> None:
 @compiled
 @linux
 def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
-    """A thread allocates what exceptions need when it first throws; where it cannot, the loader ends the process."""
+    """A thread that throws first allocates; where it cannot, the loader ends the process."""
     found = run_python(
         """
         import os, resource

@@ -106,7 +106,7 @@ def test_without_the_extension_numba_computes_and_one_warning_says_so() -> None:
     assert lines[0] == "numba 1", found.stdout + found.stderr
     assert lines[1].startswith("backend 'cpu' cannot be used here: farpoint was installed without")
     assert any(line.startswith("  cpu        no   farpoint was installed without") for line in lines)
-    assert "row 0, column 1 is nan" in lines[-1]
+    assert "row 0, column 1 is NaN" in lines[-1]
 
 
 def test_without_extension_and_numba_importing_works_and_selecting_says_what_to_install() -> None:

@@ -117,9 +117,9 @@ def test_bad_rows_are_named_by_their_source(engine: Engine) -> None:
     with engine.active():
         bad = X.copy()
         bad[217, 2] = np.nan
-        with pytest.raises(ValueError, match="^b2 must be finite: row 17, column 2 is nan"):
+        with pytest.raises(ValueError, match="^b2 must be finite: row 17, column 2 is NaN"):
             farpoint.select(parted(bad, [100, 200], "b"), 3, **engine.arguments)
-        with pytest.raises(ValueError, match="^b1 must be finite: row 0, column 2 is nan"):
+        with pytest.raises(ValueError, match="^b1 must be finite: row 0, column 2 is NaN"):
             farpoint.select(X, 3, anchors=parted(bad, [217], "b"), **engine.arguments)
         bad[217] = 0
         with pytest.raises(ValueError, match="^b2: row 17 is all zeros"):

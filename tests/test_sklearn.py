@@ -44,21 +44,9 @@ def test_examples_run() -> None:
     assert doctest.testmod(farpoint.sklearn, extraglobs={"np": np}).failed == 0
 
 
-# What scikit-learn's own checks ask for and is not so, with the reason.
-EXPECTED_FAILURES = {
-    "check_estimators_nan_inf": "it looks for 'NaN' in the message, which names row and column: '... is nan'"
-}
-
-
 def estimator_checks() -> list[Any]:
     estimators = [FarthestPointSelector(), FarthestPointResampler("random", 0.3, metric="euclidean")]
-    return [
-        check
-        for estimator in estimators
-        for check in estimator_checks_generator(
-            estimator, expected_failed_checks=EXPECTED_FAILURES, mark="xfail"
-        )
-    ]
+    return [check for estimator in estimators for check in estimator_checks_generator(estimator)]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +275,7 @@ def test_bad_parameters(parameters: dict[str, Any], message: str) -> None:
 def test_bad_data() -> None:
     bad = GRID.copy()
     bad[3, 2] = np.nan
-    with pytest.raises(ValueError, match="row 3, column 2 is nan"):
+    with pytest.raises(ValueError, match="row 3, column 2 is NaN"):
         FarthestPointSelector().fit(bad)
     with pytest.raises(ValueError, match="warm_start=True goes on from an earlier fit"):
         FarthestPointSelector().fit(GRID, warm_start=True)

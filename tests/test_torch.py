@@ -291,7 +291,7 @@ class TestFps:
             ({"ptr": torch.tensor(4)}, "ptr must rise"),
             ({"ratio": torch.tensor([[0.5]])}, "ratio must be one number"),
             ({"src": torch.zeros(0, 3)}, r"src must have points and columns; it has shape \(0, 3\)"),
-            ({"src": torch.full((4, 1), torch.nan)}, "row 0, column 0 is nan"),
+            ({"src": torch.full((4, 1), torch.nan)}, "row 0, column 0 is NaN"),
         ],
     )
     def test_bad_input(self, arguments: dict[str, Any], message: str) -> None:

@@ -494,8 +494,9 @@ def raise_not_finite(name: str, row: int, elements: Matrix) -> NoReturn:
     """Say which element of a row is not finite."""
     values = elements.astype(np.float64)
     column = int(np.argmax(~np.isfinite(values)))
+    found = "NaN" if np.isnan(values[column]) else values[column]
     raise ValueError(
-        f"{name} must be finite: row {row}, column {column} is {values[column]}; drop or impute such rows"
+        f"{name} must be finite: row {row}, column {column} is {found}; drop or impute such rows"
     )
 
 
