@@ -95,14 +95,14 @@ def numpy_loop_in_blocks(X: npt.NDArray[Any], k: int, limit: float, rows: int = 
         indices.append(int(np.argmax(nearest)))
 
 
-def torch_loop(X: Matrix, k: int, limit: float) -> Picks:
+def torch_loop(X: Matrix, k: int, limit: float, start: int = 0) -> Picks:
     """As anomalib's KCenterGreedy: pairwise_distance, minimum, argmax a pick; without its projection."""
     import torch
     from torch.nn import functional
 
     features = torch.from_numpy(X)
     began = time.perf_counter()
-    indices = [0]
+    indices = [start]
     nearest: Any = None
     with torch.no_grad():
         while True:

@@ -7,6 +7,7 @@ from types import ModuleType
 from sections import (
     clustered,
     distributed,
+    dropins,
     gpu,
     longruns,
     lowdim,
@@ -19,7 +20,7 @@ from sections import (
 )
 
 _MODULES = (
-    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, scaling, distributed),
+    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, scaling, dropins, distributed),
     gpu,
 )
 
