@@ -22,9 +22,14 @@ set(cuda_kernels
 # The same sources as C++, over an emulation of the device.
 if(FARPOINT_CUDA STREQUAL "EMULATE")
   add_library(farpoint_cuda STATIC ${cuda_sources} ${cuda_kernels}
+    csrc/emulation/device_properties.cpp
+    csrc/emulation/errors.cpp
     csrc/emulation/fiber.cpp
+    csrc/emulation/launch.cpp
+    csrc/emulation/memory.cpp
     csrc/emulation/primitives.cpp
-    csrc/emulation/runtime.cpp
+    csrc/emulation/state.cpp
+    csrc/emulation/streams.cpp
     csrc/emulation/threads.cpp)
   set_source_files_properties(${cuda_kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
   target_compile_definitions(farpoint_cuda PUBLIC FARPOINT_EMULATE_CUDA)
