@@ -5,8 +5,8 @@
 //
 //   - an asynchronous download to pinned memory leaves garbage there until its stream is waited for;
 //   - when an asynchronous upload from pinned memory is waited for, the source must not have changed;
-//   - copies refuse (cudaErrorInvalidValue) device addresses outside live allocations, and device memory given as
-//     host memory;
+//   - copies refuse (cudaErrorInvalidValue) device addresses outside live allocations, and device memory
+//     given as host memory;
 //   - new memory is full of garbage; built with AddressSanitizer, the host may touch device memory by copies
 //     alone, and kernels no byte beyond an allocation.
 #pragma once
