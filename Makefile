@@ -4,7 +4,8 @@
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
-# make peers   the drop-ins beside torch_cluster and anomalib, which it installs (one is compiled, for minutes)
+# make peers   the drop-ins beside anomalib and torch_cluster, which it installs (the latter is compiled, for minutes;
+#              PEERS=anomalib leaves it out)
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
 # make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
@@ -77,10 +78,10 @@ test-python: $(VENV)/.test
 
 # Of anomalib the class alone is wanted, without its fifty dependencies; torch_cluster is compiled against the torch
 # that is here.
+PEERS := anomalib torch-cluster
 peers: $(VENV)/.test
-	$(PIP) --no-deps anomalib
 	$(PIP) setuptools wheel
-	$(PIP) --no-build-isolation --no-deps torch-cluster
+	$(PIP) --no-build-isolation --no-deps $(PEERS)
 	$(BIN)/pytest tests/test_torch.py -k real_one
 
 lint: $(VENV)/.dev
