@@ -502,7 +502,7 @@ Index best_head_columns(const Points& points, const Basis& basis, const PickList
     Index survivors = 0;
     for (Index i = 0; i < x.rows; ++i) {
       const Index row = listed[at(sampled_row(i, x.rows, static_cast<Index>(listed.size())))];
-      const double packed_value = values[at(row)] / frame.bound().value_of_packed(1.0);
+      const double packed_value = values[at(row)] / frame.code_bound(0.0).value_of_packed(1.0);
       const double x_tail = std::sqrt(std::max(0.0, x_norms[at(i)] - x_heads[at(i)]));
       for (Index j = 0; j < y.rows; ++j) {
         inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, step));

@@ -4,8 +4,8 @@
 //
 // Layout of the float32 screen. Points are packed in groups of `lanes` rows, interleaved: element j of lane l
 // is at [j * lanes + l], float32, padded with zero rows. Picks are packed in tiles of `tile_picks` rows the
-// same way. One screening step is a (tile x group) block of inner products held in registers; a group streams
-// from the second-level cache, a tile stays in the first.
+// same way. One screening step is a (tile x group) block of sums (inner products, or what the metric has in
+// their place) held in registers; a group streams from the second-level cache, a tile stays in the first.
 #pragma once
 
 #include <cstddef>
@@ -35,16 +35,22 @@ struct ScreenKernels {
   using Interleave = void (*)(const float* const* rows, std::int64_t d, float* out);
   Interleave interleave;
 
-  // survivors[p], bit l: dot(pick p, point l) > point_bias[l] + pick_bias[p]. Returns whether any
+  // survivors[p], bit l: nearness(pick p, point l) > point_bias[l] + pick_bias[p]. Returns whether any
   // bit is set.
   using ScreenTile = bool (*)(const float* group, const float* tile, std::int64_t d, const float* point_bias,
                               const float* pick_bias, std::uint32_t* survivors);
-  ScreenTile screen_tile;
 
   // The same for one contiguous pick: bit l of the result.
   using ScreenRow = std::uint32_t (*)(const float* group, const float* pick, std::int64_t d,
                                       const float* point_bias, float pick_bias);
-  ScreenRow screen_row;
+
+  struct Screen {
+    ScreenTile tile;
+    ScreenRow row;
+  };
+  Screen product;    // nearness: sum_j x_j y_j
+  Screen manhattan;  // -sum_j |x_j - y_j|
+  Screen chebyshev;  // -max_j |x_j - y_j|
 
   // out[p * lanes + l] = dot(row p of the tile, point l).
   using ProductTile = void (*)(const float* group, const float* tile, std::int64_t d, float* out);
@@ -118,6 +124,8 @@ struct RefineKernels {
   using Pair = double (*)(const std::byte* x, const std::byte* y, std::int64_t d);
   Pair squared_difference[kKernelElementTypes];
   Pair dot[kKernelElementTypes];
+  Pair absolute_difference[kKernelElementTypes];
+  Pair largest_difference[kKernelElementTypes];
 
   // Largest |element| of a row; NaN when the row holds NaN or an infinity.
   using LargestMagnitude = double (*)(const std::byte* x, std::int64_t d);

@@ -38,7 +38,7 @@ void append_packed(FloatTiles& tiles, const Frame& frame, const std::byte* row, 
                    std::vector<float>& packed) {
   packed.resize(static_cast<std::size_t>(frame.dimension()));
   const double squared_norm = frame.pack_row(row, self_dot, packed.data());
-  tiles.append(packed.data(), frame.bound().pick_bias(squared_norm));
+  tiles.append(packed.data(), frame.pick_bias(squared_norm));
 }
 
 }  // namespace farpoint::cpu

@@ -35,7 +35,7 @@ class PickList {
   std::vector<Entry> entries_;
 };
 
-// Rows of float32, packed in tiles for ScreenKernels::screen_tile and product_tile.
+// Rows of float32, packed in tiles for ScreenKernels::ScreenTile and product_tile.
 class FloatTiles {
  public:
   FloatTiles(WorkMemory& memory, const ScreenKernels& kernels, Index columns);

@@ -1,6 +1,6 @@
 // The screens that catch-up and the pick loop can use, behind one interface (they are templates over it).
 //
-//   FloatScreen   float32 products of packed rows; survivors go to refinement
+//   FloatScreen   float32 products or differences of packed rows; survivors go to refinement
 //   CodeScreen    int8 products of coded rows: whole rows, or prefixes of their heads (head.h), whose
 //                 survivors are tested once more with the codes of the whole row
 //
@@ -40,9 +40,9 @@ class FloatScreen {
 
   bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
     const FloatTiles& tiles = *state_->float_tiles;
-    return state_->points.frame().screen().screen_tile(block.group(g), tiles.tile(tile),
-                                                       state_->points.frame().dimension(), block.bias(g),
-                                                       tiles.bias(tile), survivors);
+    const Frame& frame = state_->points.frame();
+    return frame.pair_screen().tile(block.group(g), tiles.tile(tile), frame.dimension(), block.bias(g),
+                                    tiles.bias(tile), survivors);
   }
   // Whether a survivor goes on to refinement.
   static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
@@ -58,12 +58,11 @@ class FloatScreen {
       const SelectState& state = *screen_->state_;
       const double norm =
           state.points.frame().pack_row(state.points.row(row), state.points.self_dot(row), packed_.data());
-      bias_ = state.points.frame().bound().pick_bias(norm);
+      bias_ = state.points.frame().pick_bias(norm);
     }
     std::uint32_t screen(const Block& block, Index g) const {
       const Frame& frame = screen_->state_->points.frame();
-      return frame.screen().screen_row(block.group(g), packed_.data(), frame.dimension(), block.bias(g),
-                                       bias_);
+      return frame.pair_screen().row(block.group(g), packed_.data(), frame.dimension(), block.bias(g), bias_);
     }
     static bool confirm(const Block& /*block*/, Index /*slot*/) { return true; }
 
