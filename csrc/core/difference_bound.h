@@ -25,6 +25,15 @@
 // v' = v in packed units and h = 2^-21, eight u, of which 3 and 4 take less than two. Unlike the bound of
 // products (core/bounds.h) the error shrinks with the distance, all but e_x + e_y: pairs survive in vain only
 // where distances are near v by a factor of 1 + gamma, or where v is below some 2^-22 of the rows' norms.
+//
+// The screen of bytes knows more exactly less: a packed row is coded as x' = s q + rest, s one step for all
+// rows, q whole numbers (cpu/bytes.inl).
+//
+//  5. bytes. By the triangle inequality D' >= s |q_x - q_y| - r_x - r_y, r_x = |rest| of x. |q_x - q_y| is
+//     found exactly and is a float32: it is at most 255 d, and d at most 2^16 - 1. r_x is measured in float64
+//     to a relative error of (d + 2) 2^-53. So in place of e_x there is e_x + r_x (1 + 2^-30), gamma is 0,
+//     and A and B are divided by s: the test compares with |q_x - q_y|. Nothing underflows, for s is at
+//     least 2^-100.
 #pragma once
 
 #include <cmath>
@@ -40,40 +49,50 @@ class DifferenceBound {
   // Lets every pair through.
   DifferenceBound() = default;
   // For Metric::manhattan and Metric::chebyshev. value_to_packed: v' = v * value_to_packed.
-  DifferenceBound(Metric metric, Index dimension, double value_to_packed)
-      : value_to_packed_(value_to_packed),
-        terms_(metric == Metric::manhattan ? static_cast<double>(dimension) : 1.0) {
-    const double rounding = terms_ * 0x1p-24;
+  static DifferenceBound of_floats(Metric metric, Index dimension, double value_to_packed) {
+    const double rounding = terms(metric, dimension) * 0x1p-24;
     // Beyond 2^22 columns gamma says nothing: every pair is refined.
-    usable_ = rounding < 0.25;
-    widen_ = (1.0 + 0x1p-21) / (1.0 - rounding / (1.0 - rounding));
+    return {terms(metric, dimension), value_to_packed, 1.0 - rounding / (1.0 - rounding), rounding < 0.25};
+  }
+  static DifferenceBound of_bytes(Metric metric, Index dimension, double value_to_packed, double step) {
+    return {terms(metric, dimension), value_to_packed, step, dimension < Index{1} << 16};
   }
 
-  // A of a point whose packed row has squared norm nx and whose distance so far is `value`. +infinity never
-  // survives the test, -infinity always does.
-  float point_bias(double nx, double value) const {
+  bool usable() const { return usable_; }
+
+  // What a row whose packed row has squared norm nx adds to the error: e_x, and r_x of bytes.
+  double error(double nx, double rest = 0.0) const {
+    return 1.01 * 0x1p-24 * std::sqrt(terms_ * nx) + terms_ * 0x1p-149 + rest * (1.0 + 0x1p-30);
+  }
+
+  // A of a point with that error whose distance so far is `value`. +infinity never survives the test,
+  // -infinity always does.
+  float point_bias(double error, double value) const {
     if (value <= 0.0) {
       return kFloatInfinity;  // no distance is below 0
     }
     if (!usable_ || value == kInfinity) {
       return -kFloatInfinity;
     }
-    return round_down(-(value * value_to_packed_ + packing_error(nx)) * widen_);
+    return round_down(-(value * value_to_packed_ + error) * widen_);
   }
 
-  // B of a pick (or of any row of the other side) with squared norm ny.
-  float pick_bias(double ny) const { return round_down(-packing_error(ny) * widen_); }
+  // B of a pick (or of any row of the other side) with that error.
+  float pick_bias(double error) const { return round_down(-error * widen_); }
 
  private:
   static constexpr float kFloatInfinity = std::numeric_limits<float>::infinity();
 
-  double packing_error(double squared_norm) const {
-    return 1.01 * 0x1p-24 * std::sqrt(terms_ * squared_norm) + terms_ * 0x1p-149;
+  DifferenceBound(double terms, double value_to_packed, double shrink, bool usable)
+      : value_to_packed_(value_to_packed), terms_(terms), widen_((1.0 + 0x1p-21) / shrink), usable_(usable) {}
+
+  static double terms(Metric metric, Index dimension) {
+    return metric == Metric::manhattan ? static_cast<double>(dimension) : 1.0;
   }
 
   double value_to_packed_ = 1.0;
   double terms_ = 1.0;  // k of step 2
-  double widen_ = 1.0;  // (1 + h) / (1 - gamma)
+  double widen_ = 1.0;  // (1 + h) / (1 - gamma), or (1 + h) / s
   bool usable_ = false;
 };
 

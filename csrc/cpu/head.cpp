@@ -31,7 +31,7 @@ struct FloatMatrix {
 FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b,
                      WorkMemory& memory, ThreadTeam& team, Control& control) {
   const Index length = a.columns;
-  FloatTiles tiles(memory, kernels, length);
+  FloatTiles tiles(memory, kernels.tile_picks, length);
   for (Index i = 0; i < a.rows; ++i) {
     tiles.append(a.row(i), 0);
   }
@@ -203,7 +203,7 @@ struct Head::Workspace {
 
 Head::Head(const Points& points, const Basis& basis, Index columns, WorkMemory& memory)
     : points_(&points),
-      basis_(memory, points.frame().screen(), basis.columns),
+      basis_(memory, points.frame().tile_picks(), basis.columns),
       basis_error_(distance_from_orthonormal(basis, columns)),
       rows_(memory, points.frame().code(), columns, points.frame().code_bound(basis_error_), true),
       tiles_(memory, padded_columns(columns)),

@@ -13,20 +13,25 @@ KernelSet kernel_set(SimdLevel level) {
   switch (level) {
 #if defined(FARPOINT_ARM_LEVELS)
     case SimdLevel::neondot:
-      return {&baseline::screen_kernels(), &neondot::code_kernels(), &baseline::refine_kernels()};
+      return {&baseline::screen_kernels(), &baseline::byte_kernels(), &neondot::code_kernels(),
+              &baseline::refine_kernels()};
 #endif
 #if defined(FARPOINT_X86_LEVELS)
     case SimdLevel::avx512vnni:
-      return {&avx512::screen_kernels(), &avx512vnni::code_kernels(), &avx512::refine_kernels()};
+      return {&avx512::screen_kernels(), &avx512::byte_kernels(), &avx512vnni::code_kernels(),
+              &avx512::refine_kernels()};
     case SimdLevel::avx512:
-      return {&avx512::screen_kernels(), &avx512::code_kernels(), &avx512::refine_kernels()};
+      return {&avx512::screen_kernels(), &avx512::byte_kernels(), &avx512::code_kernels(),
+              &avx512::refine_kernels()};
     case SimdLevel::avxvnni:
-      return {&avx2::screen_kernels(), &avxvnni::code_kernels(), &avx2::refine_kernels()};
+      return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avxvnni::code_kernels(),
+              &avx2::refine_kernels()};
     case SimdLevel::avx2:
-      return {&avx2::screen_kernels(), &avx2::code_kernels(), &avx2::refine_kernels()};
+      return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avx2::code_kernels(), &avx2::refine_kernels()};
 #endif
     default:
-      return {&baseline::screen_kernels(), &baseline::code_kernels(), &baseline::refine_kernels()};
+      return {&baseline::screen_kernels(), &baseline::byte_kernels(), &baseline::code_kernels(),
+              &baseline::refine_kernels()};
   }
 }
 
@@ -74,7 +79,7 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
       value_to_packed_(value_to_packed(metric, scale, packing_scale_)),
       centre_(static_cast<std::size_t>(sample.columns), 0.0),
       bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)),
-      difference_bound_(metric, sample.columns, value_to_packed_) {
+      difference_bound_(DifferenceBound::of_floats(metric, sample.columns, value_to_packed_)) {
   // The mean of evenly spaced rows, in the coordinates that packing subtracts it in. Packing a row with
   // a zero centre is how elements of any type are read here; float32 is precise enough for a centre.
   const Index rows = std::min((sample.rows + 7) / 8, tuning::kCentreSample);

@@ -19,6 +19,7 @@ namespace farpoint::cpu {
 
 struct KernelSet {
   const ScreenKernels* screen = nullptr;
+  const ByteKernels* bytes = nullptr;
   const CodeKernels* code = nullptr;
   const RefineKernels* refine = nullptr;
 };
@@ -31,6 +32,8 @@ class Frame {
   Frame(const MatrixView& sample, Metric metric, double scale, double largest, SimdLevel level);
 
   Metric metric() const { return metric_; }
+  // Whether distances are made of absolute differences rather than of products.
+  bool differences() const { return metric_ == Metric::manhattan || metric_ == Metric::chebyshev; }
   Index dimension() const { return dimension_; }
   ElementType type() const { return type_; }
   const ScreenKernels& screen() const { return *kernels_.screen; }
@@ -40,17 +43,23 @@ class Frame {
   // What it compares that with: of a point at `value`, and of a pick (core/bounds.h,
   // core/difference_bound.h).
   float point_bias(double squared_norm, double value) const {
-    return differences() ? difference_bound_.point_bias(squared_norm, value)
+    return differences() ? difference_bound_.point_bias(difference_bound_.error(squared_norm), value)
                          : bound_.point_bias(squared_norm, value);
   }
   float pick_bias(double squared_norm) const {
-    return differences() ? difference_bound_.pick_bias(squared_norm) : bound_.pick_bias(squared_norm);
+    return differences() ? difference_bound_.pick_bias(difference_bound_.error(squared_norm))
+                         : bound_.pick_bias(squared_norm);
   }
   // The bound of rows that are coded in a basis with that error (core/bounds.h, step 7). Not usable for
   // metrics that are not inner products: their rows are never coded.
   ScreenBound code_bound(double basis_error) const {
     return differences() ? ScreenBound()
                          : ScreenBound::of_codes(metric_, dimension_, value_to_packed_, basis_error);
+  }
+  const ByteKernels& byte_kernels() const { return *kernels_.bytes; }
+  // The bound of rows that are coded as bytes with that step (core/difference_bound.h, step 5).
+  DifferenceBound byte_bound(double step) const {
+    return DifferenceBound::of_bytes(metric_, dimension_, value_to_packed_, step);
   }
   int lanes() const { return kernels_.screen->lanes; }
   int tile_picks() const { return kernels_.screen->tile_picks; }
@@ -69,8 +78,6 @@ class Frame {
 
  private:
   double row_multiplier(double row_self_dot) const;
-  // Whether distances are made of absolute differences rather than of products.
-  bool differences() const { return metric_ == Metric::manhattan || metric_ == Metric::chebyshev; }
 
   KernelSet kernels_;
   Metric metric_;

@@ -44,7 +44,7 @@ class FloatChunk {
   using Block = FloatBlock;
 
   FloatChunk(const Points& y, Index begin, Index end, WorkMemory& memory)
-      : frame_(&y.frame()), tiles_(memory, y.frame().screen(), y.frame().dimension()) {
+      : frame_(&y.frame()), tiles_(memory, y.frame().tile_picks(), y.frame().dimension()) {
     std::vector<float> packed;
     for (Index j = begin; j < end; ++j) {
       append_packed(tiles_, *frame_, y.row(j), y.self_dot(j), packed);

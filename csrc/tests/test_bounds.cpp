@@ -32,7 +32,7 @@ double scale_for(Metric metric, double largest) {
   return std::ldexp(1.0, -degree * std::ilogb(largest > 0 ? largest : 1.0));
 }
 
-enum class Kind { floats, codes, heads };
+enum class Kind { floats, bytes, codes, heads };
 
 // Every point's value so far is one step above its canonical value to one pick: that pair must survive.
 template <class T, class Screen>
@@ -94,6 +94,10 @@ Index attack(const plain::Matrix<T>& points, Metric metric, SimdLevel level, Kin
   }
   if (kind == Kind::floats) {
     return attack_with<T>(FloatScreen(state), state, skipped);
+  }
+  if (kind == Kind::bytes) {
+    state.byte_coder = std::make_unique<ByteCoder>(rows);
+    return state.byte_coder->usable() ? attack_with<T>(ByteScreen(state), state, skipped) : 0;
   }
   state.codes = std::make_unique<CodedRows>(code_all_rows(rows, memory, team, control));
   if (kind == Kind::codes) {
@@ -167,10 +171,10 @@ void attack_all() {
           CAPTURE(d);
           CAPTURE(static_cast<int>(level));
           CAPTURE(static_cast<int>(metric));
-          for (const Kind kind : {Kind::floats, Kind::codes, Kind::heads}) {
+          for (const Kind kind : {Kind::floats, Kind::bytes, Kind::codes, Kind::heads}) {
             CAPTURE(static_cast<int>(kind));
-            if (kind != Kind::floats && !products) {
-              continue;  // rows are never coded
+            if (kind != Kind::floats && (kind == Kind::bytes) == products) {
+              continue;  // rows are coded as bytes for differences, and otherwise for products
             }
             Index skipped = 0;
             CHECK(attack(points, metric, level, kind, skipped) == 0);

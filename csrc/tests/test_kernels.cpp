@@ -253,3 +253,86 @@ TEST_CASE("packing and screening of small integers are exact") {
     });
   }
 }
+
+TEST_CASE("rows as bytes: codes, what they leave over, and the distances between codes") {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  const float step = 0.02F;
+  for (const Index d : {Index{1}, Index{7}, Index{8}, Index{9}, Index{40}, Index{515}}) {
+    for_each_level([&](SimdLevel level) {
+      const auto& kernels = *farpoint::cpu::kernel_set(level).bytes;
+      const auto words = (d + 7) / 8;
+      const auto code_all = [&](const auto& screen, Index count, bool interleaved, Index stride,
+                                std::vector<std::uint64_t>& laid_out) {
+        std::vector<std::vector<std::uint8_t>> codes;
+        for (Index r = 0; r < count; ++r) {
+          std::vector<float> row(static_cast<std::size_t>(d));
+          for (float& x : row) {
+            x = static_cast<float>(normal(random));  // a few beyond the largest code
+          }
+          std::vector<std::uint8_t>& bytes =
+              codes.emplace_back(static_cast<std::size_t>(words * 8), std::uint8_t{0});
+          const double rest = screen.encode(row.data(), d, step, bytes.data());
+          double sum = 0;
+          double largest = 0;
+          for (Index j = 0; j < d; ++j) {
+            const auto k = static_cast<std::size_t>(j);
+            const double left = std::abs(row[k] - static_cast<double>(step) * (bytes[k] - 128));
+            sum += left;
+            largest = std::max(largest, left);
+            if (std::abs(row[k]) < 126 * step) {
+              CHECK(left < 0.5001 * step);
+            }
+          }
+          CHECK(rest == doctest::Approx(&screen == &kernels.manhattan ? sum : largest).epsilon(1e-12));
+          for (Index c = 0; c < words; ++c) {
+            const Index place = interleaved ? farpoint::cpu::byte_place(r, kernels.lanes) : r;
+            std::memcpy(&laid_out[static_cast<std::size_t>(c * stride + place)], bytes.data() + c * 8, 8);
+          }
+        }
+        return codes;
+      };
+      for (const auto* screen : {&kernels.manhattan, &kernels.chebyshev}) {
+        std::vector<std::uint64_t> group(static_cast<std::size_t>(words * kernels.lanes));
+        std::vector<std::uint64_t> tile(static_cast<std::size_t>(words * kernels.tile_picks));
+        const auto points = code_all(*screen, kernels.lanes, true, kernels.lanes, group);
+        const auto picks = code_all(*screen, kernels.tile_picks, false, kernels.tile_picks, tile);
+        const auto distance = [&](const std::vector<std::uint8_t>& x, const std::vector<std::uint8_t>& y) {
+          int sum = 0;
+          int largest = 0;
+          for (std::size_t j = 0; j < x.size(); ++j) {
+            sum += std::abs(x[j] - y[j]);
+            largest = std::max(largest, std::abs(x[j] - y[j]));
+          }
+          return static_cast<float>(screen == &kernels.manhattan ? sum : largest);
+        };
+        // At the distance itself a pair is skipped, a little above it survives.
+        for (const float shift : {0.0F, -0.5F}) {
+          const std::vector<float> point_bias(static_cast<std::size_t>(kernels.lanes), shift);
+          std::vector<float> pick_bias;
+          for (const auto& pick : picks) {
+            pick_bias.push_back(-distance(points[1], pick));
+          }
+          std::vector<std::uint32_t> survivors(picks.size());
+          const bool any = screen->tile(group.data(), tile.data(), words, point_bias.data(), pick_bias.data(),
+                                        survivors.data());
+          std::uint32_t together = 0;
+          for (std::size_t p = 0; p < picks.size(); ++p) {
+            std::uint32_t expected = 0;
+            for (std::size_t l = 0; l < points.size(); ++l) {
+              const bool survives = -distance(points[l], picks[p]) > shift + pick_bias[p];
+              expected |= static_cast<std::uint32_t>(survives) << l;
+            }
+            CHECK(survivors[p] == expected);
+            CHECK((expected >> 1 & 1U) == (shift < 0 ? 1U : 0U));
+            together |= expected;
+            std::vector<std::uint64_t> pick(static_cast<std::size_t>(words));
+            std::memcpy(pick.data(), picks[p].data(), picks[p].size());
+            CHECK(screen->row(group.data(), pick.data(), words, point_bias.data(), pick_bias[p]) == expected);
+          }
+          CHECK(any == (together != 0));
+        }
+      }
+    });
+  }
+}
