@@ -6,6 +6,7 @@ from types import ModuleType
 
 from sections import (
     clustered,
+    differences,
     distributed,
     gpu,
     longruns,
@@ -19,7 +20,19 @@ from sections import (
 )
 
 _MODULES = (
-    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, scaling, distributed),
+    *(
+        real,
+        clustered,
+        memmap,
+        outofcore,
+        longruns,
+        small,
+        lowdim,
+        nearest,
+        differences,
+        scaling,
+        distributed,
+    ),
     gpu,
 )
 

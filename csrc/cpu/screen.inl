@@ -117,7 +117,8 @@ std::uint32_t screen_row(const float* group, const float* pick, std::int64_t d, 
   for (int v = 0; v < kGroupVectors; ++v) {
     const FloatVector sum =
         Term::join(Term::join(sums[0][v], sums[1][v]), Term::join(sums[2][v], sums[3][v]));
-    mask |= greater_mask(Term::nearness(sum), load<FloatVector>(point_bias + v * kFloats) + pick_bias)
+    mask |= greater_mask(Term::nearness(sum),
+                         load<FloatVector>(point_bias + std::ptrdiff_t{v} * kFloats) + pick_bias)
             << v * kFloats;
   }
   return mask;
