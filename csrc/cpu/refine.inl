@@ -73,9 +73,10 @@ template <class T>
 double largest_difference(const std::byte* x_bytes, const std::byte* y_bytes, std::int64_t d) {
   const auto* x = reinterpret_cast<const T*>(x_bytes);
   const auto* y = reinterpret_cast<const T*>(y_bytes);
+  constexpr std::int64_t kStep = std::int64_t{2} * kDoubles;
   DoubleVector largest[2] = {};
   std::int64_t j = 0;
-  for (; j + 2 * kDoubles <= d; j += 2 * kDoubles) {
+  for (; j + kStep <= d; j += kStep) {
     for (int v = 0; v < 2; ++v) {
       const DoubleVector magnitude = AbsoluteDifference::term(load_doubles<T>(x + j + v * kDoubles),
                                                               load_doubles<T>(y + j + v * kDoubles));

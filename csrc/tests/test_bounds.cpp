@@ -28,7 +28,10 @@ struct Case {
 // A scale such as validation.py would choose; any power of two is allowed that leaves values in float32's
 // range.
 double scale_for(Metric metric, double largest) {
-  const int degree = metric == Metric::cosine ? 0 : metric == Metric::squared_euclidean ? 2 : 1;
+  int degree = 1;
+  if (metric == Metric::cosine || metric == Metric::squared_euclidean) {
+    degree = metric == Metric::cosine ? 0 : 2;
+  }
   return std::ldexp(1.0, -degree * std::ilogb(largest > 0 ? largest : 1.0));
 }
 
@@ -142,7 +145,8 @@ std::vector<Case<T>> cases() {
   // Between odd and even rows a float32 sum of differences goes from 1 in steps of a little more than half an
   // ulp, each of which is rounded up to a whole one: nearly all that gamma allows.
   list.push_back({"sums that round up", [=](auto&, Index i, Index j) {
-                    return static_cast<T>(i % 2 == 0 ? 0.0 : j == 0 ? 1.0 : 1.01 * 0x1p-24);
+                    const double step = j == 0 ? 1.0 : 1.01 * 0x1p-24;
+                    return static_cast<T>(static_cast<double>(i % 2) * step);
                   }});
   list.push_back({"huge", [=](auto& r, Index, Index) { return static_cast<T>(normal(r) * 1e37); }});
   return list;
