@@ -65,7 +65,7 @@ class Bench:
         for level in usable_simd()[:-1]:
             self.say(f"checking {what}, {level}")
             with simd_level(level):
-                self.check_same(farpoint.select(X, k), selection, f"{what}, {level}")
+                self.check_same(farpoint.select(X, k, metric=selection.metric), selection, f"{what}, {level}")
 
     def check_selection(self, X: npt.NDArray[Any], selection: farpoint.Selection, what: str) -> None:
         """Check sampled picks against canonical distances that another backend computes.

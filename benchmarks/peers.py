@@ -70,6 +70,42 @@ def numpy_loop(X: Matrix, k: int, limit: float) -> Picks:
         indices.append(int(np.argmax(nearest)))
 
 
+def difference_loop(X: Matrix, k: int, limit: float, metric: str) -> Picks:
+    """The absolute differences of all rows from the pick, and their sums or maxima; one thread."""
+    began = time.perf_counter()
+    nearest = np.full(len(X), np.inf, dtype=np.float32)
+    differences, distances = np.empty_like(X), np.empty_like(nearest)
+    indices = [0]
+    while True:
+        np.subtract(X, X[indices[-1]], out=differences)
+        np.abs(differences, out=differences)
+        if metric == "manhattan":
+            differences.sum(axis=1, out=distances)
+        else:
+            differences.max(axis=1, out=distances)
+        np.minimum(nearest, distances, out=nearest)
+        if len(indices) == k or time.perf_counter() - began > limit:
+            return Picks(np.array(indices), time.perf_counter() - began)
+        indices.append(int(np.argmax(nearest)))
+
+
+def cdist_loop(X: Matrix, k: int, limit: float, metric: str) -> Picks:
+    """SciPy's distances of all rows to the pick, in float64, which it computes in; one thread."""
+    from scipy.spatial.distance import cdist
+
+    rows = X.astype(np.float64)
+    name = {"manhattan": "cityblock"}.get(metric, metric)
+    began = time.perf_counter()
+    nearest = np.full(len(X), np.inf)
+    indices = [0]
+    while True:
+        row = indices[-1]
+        np.minimum(nearest, cdist(rows[row : row + 1], rows, name)[0], out=nearest)
+        if len(indices) == k or time.perf_counter() - began > limit:
+            return Picks(np.array(indices), time.perf_counter() - began)
+        indices.append(int(np.argmax(nearest)))
+
+
 def numpy_loop_in_blocks(X: npt.NDArray[Any], k: int, limit: float, rows: int = 65_536) -> Picks:
     """The numpy loop where the rows cannot all be float32 in memory: converted in blocks, each pick."""
     began = time.perf_counter()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 import farpoint
-from farpoint.backends import BACKENDS
+from farpoint.backends import BACKENDS, supported
 from farpoint.backends._engine import EAGER_VARIABLE
 from farpoint.backends.cpu import SIMD_VARIABLE
 
@@ -108,6 +108,13 @@ def pytest_report_header() -> str:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot be run here. What needs a device fails instead where one must be."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    engine, options = parameters.get("engine"), parameters.get("options", {})
+    metric = parameters.get("metric") or (options.get("metric") if isinstance(options, dict) else None)
+    if isinstance(engine, Engine) and isinstance(metric, str):
+        metrics = BACKENDS[engine.backend].capabilities.metrics
+        if metric not in metrics and metric in supported("metrics"):
+            pytest.skip(f"{engine.backend} does not support {metric}")
     if SANITIZED and item.get_closest_marker("memory"):
         pytest.skip("sanitizers take memory of their own")
     if item.get_closest_marker("gpu") and NO_DEVICE is not None:

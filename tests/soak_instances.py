@@ -25,6 +25,7 @@ Array = npt.NDArray[Any]
 Random = np.random.Generator
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
+DIFFERENCE_METRICS = ("manhattan", "chebyshev")
 DTYPES = [np.dtype(name) for name in ("float16", "float32", "float32", "float64", "int8", "uint8")] + BFLOAT16
 # Around the widths that engines work in: 16 accumulators, vectors of 4 to 64 elements.
 EDGE_DIMENSIONS = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
@@ -332,6 +333,10 @@ def draw(seed: int, number: int) -> Instance:
     kind = KINDS[int(random.integers(len(KINDS)))]
     dtype = DTYPES[int(random.integers(len(DTYPES)))]
     metric = METRICS[int(random.choice(3, p=(0.6, 0.1, 0.3)))]
+    # A stream of its own, one that leaves alone what test_soak.py has from before these metrics.
+    later = np.random.default_rng([seed, number, 5])
+    if later.integers(3) == 0:
+        metric = DIFFERENCE_METRICS[int(later.integers(2))]
 
     def rows(count: int) -> Array:
         made = as_dtype(kind(random, count, shape.d), dtype)

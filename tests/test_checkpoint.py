@@ -64,6 +64,8 @@ def test_the_same_call_returns_the_same_and_a_larger_one_goes_on(engine: Engine,
     [
         {"metric": "cosine"},
         {"metric": "sqeuclidean", "start": 7},
+        {"metric": "manhattan"},
+        {"metric": "chebyshev", "start": "center"},
         {"start": "center"},
         {"start": "random", "seed": 3},
         {"selected": [5, 2, 600]},

@@ -73,6 +73,8 @@ def free_processors() -> float:
         ("euclidean", np.uint8),
         ("sqeuclidean", np.float64),
         ("cosine", ml_dtypes.bfloat16),
+        ("manhattan", np.int8),
+        ("chebyshev", np.float16),
     ],
 )
 def test_equals_one_process(cluster: Any, metric: str, dtype: Any) -> None:
@@ -100,7 +102,7 @@ def test_sorted_rows_duplicates_and_ties(cluster: Any) -> None:
     assert_same(s, farpoint.select(X, 800, assign=True))
 
 
-@pytest.mark.parametrize("metric, exponent", [("euclidean", -700), ("cosine", 700)])
+@pytest.mark.parametrize("metric, exponent", [("euclidean", -700), ("cosine", 700), ("manhattan", 700)])
 def test_extreme_float64(cluster: Any, metric: str, exponent: int) -> None:
     X = np.ldexp(normal(300, 12, dtype=np.float64), exponent)
     X[200:] *= 2.0**40

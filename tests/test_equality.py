@@ -14,7 +14,7 @@ import farpoint
 from tests.conftest import EMULATED, Array, Check, Engine, assert_same
 
 DIMENSIONS = (1, 2, 3, 15, 16, 17, 64, 384, 1000)
-METRICS = ("euclidean", "sqeuclidean", "cosine")
+METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev")
 ALL_DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64, np.int8, np.uint8)
 
 
@@ -40,12 +40,13 @@ def test_dtypes_and_metrics(check: Check, metric: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
-def test_integer_grid_is_all_ties(check: Check, d: int, dtype: Any) -> None:
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "chebyshev"])
+def test_integer_grid_is_all_ties(check: Check, metric: str, d: int, dtype: Any) -> None:
     side = {1: 300, 2: 17, 3: 7, 5: 4}[d]
     grid = np.stack(np.meshgrid(*[np.arange(side)] * d), -1).reshape(-1, d)
     X = np.random.default_rng(d).permutation(grid % 127).astype(dtype)
-    check(X, len(X), assign=True)
-    check(X, len(X) // 3, start=len(X) - 1)
+    check(X, len(X), metric=metric, assign=True)
+    check(X, len(X) // 3, metric=metric, start=len(X) - 1)
 
 
 @pytest.mark.parametrize("n", [5, 700, 3000])
@@ -91,7 +92,7 @@ def test_subnormal_columns_beside_ordinary_ones(check: Check, ordinary: int, tin
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan", "chebyshev"])
 def test_huge_common_offset(check: Check, metric: str, dtype: Any) -> None:
     X = (normal(500, 24) + 1e6).astype(dtype)
     check(X, 150, metric=metric, assign=True)
@@ -116,7 +117,7 @@ def test_float32_scales(check: Check, metric: str, exponent: int) -> None:
 
 
 @pytest.mark.parametrize("exponent", [-300, -170, 160, 300])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan", "chebyshev"])
 def test_float64_scales(check: Check, metric: str, exponent: int) -> None:
     X = normal(200, 17)
     scaled = X / np.abs(X).max() * 10.0**exponent
@@ -236,7 +237,8 @@ def test_start_at_the_center(check: Check, metric: str) -> None:
     mean = unit.astype(np.float64).mean(axis=0)
     if metric == "cosine":
         mean /= np.linalg.norm(mean)
-    assert s.indices[0] == np.argmin(((unit - mean) ** 2).sum(axis=1))
+    order = {"manhattan": 1, "chebyshev": np.inf}.get(metric, 2)
+    assert s.indices[0] == np.argmin(np.linalg.norm(unit - mean, order, axis=1))
 
 
 def test_start_at_random_follows_the_seed(check: Check) -> None:

@@ -127,7 +127,8 @@ def test_not_a_matrix(bad: Any, error: type[Exception], message: str) -> None:
         (
             {"metric": "euclid"},
             ValueError,
-            "unknown metric 'euclid'; the known ones are 'euclidean', 'sqeuclidean', 'cosine'",
+            "unknown metric 'euclid'; the known ones are 'euclidean', 'sqeuclidean', 'cosine', "
+            "'manhattan', 'chebyshev'",
         ),
         ({"metric": 3}, ValueError, "unknown metric 3"),
         (

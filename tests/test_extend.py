@@ -30,11 +30,14 @@ CASES: dict[str, tuple[Array, Options]] = {
     "normal": (normal(300, 24), {}),
     "cosine": (normal(300, 24), {"metric": "cosine"}),
     "sqeuclidean": (normal(300, 24), {"metric": "sqeuclidean"}),
+    "manhattan": (normal(300, 24), {"metric": "manhattan"}),
+    "chebyshev": (normal(300, 24), {"metric": "chebyshev"}),
     "float16": (normal(300, 17, np.float16), {}),
     "float64": (normal(300, 17, np.float64), {"start": 5}),
     "int8": (normal(300, 17, np.int8), {"metric": "cosine"}),
     "uint8": (normal(300, 33, np.uint8), {"start": "center"}),
     "huge float64": (normal(200, 9, np.float64) * 1e200, {"metric": "sqeuclidean"}),
+    "huge float64, manhattan": (normal(200, 9, np.float64) * 1e200, {"metric": "manhattan"}),
     "tiny float64": (normal(200, 9, np.float64) * 1e-200, {"metric": "sqeuclidean"}),
     "few columns": (normal(400, 3), {}),
     "ties in few columns": (grid(300, 2), {"start": 17}),
@@ -90,7 +93,7 @@ def test_at_every_number_of_picks(
             assert_same(found, selection)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"])
 def test_a_smaller_or_larger_min_distance(engine: Engine, metric: str) -> None:
     X = np.concatenate((normal(200, 12), normal(200, 12)[:40]))
     all_picks = farpoint.select(X, len(X), metric=metric, backend="reference")

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 import farpoint
 from tests.conftest import Array, Engine, every_engine
 
-METRICS = ("euclidean", "sqeuclidean", "cosine")
+METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev")
 
 common = settings(
     max_examples=60,
@@ -112,7 +112,7 @@ def test_the_certificate_holds_against_exhaustive_search(metric: str, X: Array, 
     np.fill_diagonal(distances, np.inf)
     best = max(distances[np.ix_(rows, rows)].min() for rows in combinations(range(len(X)), k))
     assert s.h_min <= best <= s.upper_bound
-    assert s.upper_bound <= s.h_min * (4 if metric != "euclidean" else 2) * (1 + 1e-6) + 1e-11
+    assert s.upper_bound <= s.h_min * (4 if metric in ("sqeuclidean", "cosine") else 2) * (1 + 1e-6) + 1e-11
 
 
 @pytest.mark.parametrize("metric", METRICS)

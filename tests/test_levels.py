@@ -21,7 +21,7 @@ from farpoint.distributed._messages import Answer, Entries, Question
 from farpoint.distributed._shard import NumberedShard
 from tests.conftest import Array, Engine
 
-METRICS = ("euclidean", "cosine")
+METRICS = ("euclidean", "cosine", "manhattan", "chebyshev")
 # The best SIMD level of the compiled engine, and the plain shards of the others.
 ENGINES = [
     *([Engine("cpu"), Engine("cpu", threads=2, eager=True)] if BACKENDS["cpu"].unavailable() is None else []),

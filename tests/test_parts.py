@@ -78,7 +78,7 @@ def test_selections_are_those_of_one_matrix(engine: Engine, case: dict[str, Any]
 
 
 @pytest.mark.parametrize("d", [3, 40])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
 @every_engine
 def test_pairs_are_those_of_one_matrix(engine: Engine, metric: str, d: int) -> None:
     X, Y = data(150, d), data(90, d, seed=1)

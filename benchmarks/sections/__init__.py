@@ -6,6 +6,7 @@ from types import ModuleType
 
 from sections import (
     clustered,
+    differences,
     distributed,
     dropins,
     gpu,
@@ -20,8 +21,8 @@ from sections import (
 )
 
 _MODULES = (
-    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, scaling, dropins, distributed),
-    gpu,
+    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, differences),
+    *(scaling, dropins, distributed, gpu),
 )
 
 SECTIONS: dict[str, ModuleType] = {module.__name__.rpartition(".")[2]: module for module in _MODULES}

@@ -152,8 +152,8 @@ Rates measure(SimdLevel level, Index d) {
   rates.floats = rate(static_cast<double>(tiles * groups * kernels.lanes * kernels.tile_picks * d), [&] {
     for (Index t = 0; t < tiles; ++t) {
       for (Index g = 0; g < groups; ++g) {
-        kernels.screen_tile(points.data() + g * kernels.lanes * d, picks.data() + t * kernels.tile_picks * d,
-                            d, bias.data(), bias.data(), survivors.data());
+        kernels.product.tile(points.data() + g * kernels.lanes * d, picks.data() + t * kernels.tile_picks * d,
+                             d, bias.data(), bias.data(), survivors.data());
       }
     }
   });

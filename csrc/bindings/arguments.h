@@ -49,6 +49,12 @@ inline Metric metric_kind(const std::string& name) {
   if (name == "cosine") {
     return Metric::cosine;
   }
+  if (name == "manhattan") {
+    return Metric::manhattan;
+  }
+  if (name == "chebyshev") {
+    return Metric::chebyshev;
+  }
   throw std::invalid_argument("unknown metric kind '" + name + "'");
 }
 

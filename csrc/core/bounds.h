@@ -62,6 +62,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/rounding.h"
 #include "core/types.h"
 
 namespace farpoint {
@@ -114,13 +115,6 @@ class ScreenBound {
     if (metric == Metric::cosine) {
       absolute_ += 0x1p-44 + d * 0x1p-50;
     }
-  }
-
-  // Finite x only. Converting errs by half a unit in the last place or by a subnormal; a whole one is
-  // taken off, which is cheaper than finding out.
-  FARPOINT_HOST_DEVICE static float round_down(double x) {
-    const auto f = static_cast<float>(x);
-    return f - (std::abs(f) * 0x1p-23F + 0x1p-149F);
   }
 
   double value_to_packed_ = 1.0;

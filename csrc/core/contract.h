@@ -3,6 +3,8 @@
 //   squared distance   total = sum over 16 accumulators of (x_j - y_j)^2 in float64, element j in
 //                      accumulator j mod 16, rising j; then the halving sums
 //                      a[l] + a[l+8], a[l] + a[l+4], a[l] + a[l+2], a[l] + a[l+1]
+//   manhattan          the same, of |x_j - y_j|
+//   chebyshev          total = the largest |x_j - y_j| in float64
 //   stored value       float64 elements: total;  all others: float32(total * scale)
 //   cosine distance    c = 1 - x.y / sqrt(x.x * y.y), not below 0; the three products by the same
 //                      accumulators; float64 elements: c, all others: float32(c)
@@ -11,7 +13,7 @@
 // the screening kernels, on whose bits no result depends.
 //
 // `scale` is a power of two that the caller chooses from the largest element (validation.py), so
-// that squared distances stay inside float32's range whatever the unit of the data. Multiplying
+// that distances stay inside float32's range whatever the unit of the data. Multiplying
 // by it is exact, and so is taking it out again.
 //
 // Stored values travel through the engine as float64: every float32 is one, comparisons are the
@@ -40,7 +42,8 @@ FARPOINT_HOST_DEVICE inline double stored_value(double value, ElementType type) 
   return type == ElementType::float64 ? value : static_cast<double>(static_cast<float>(value));
 }
 
-FARPOINT_HOST_DEVICE inline double squared_value(double total, double scale, ElementType type) {
+// Of squared distances, and of manhattan and chebyshev.
+FARPOINT_HOST_DEVICE inline double scaled_value(double total, double scale, ElementType type) {
   return stored_value(total * scale, type);
 }
 

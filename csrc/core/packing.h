@@ -7,8 +7,8 @@
 
 namespace farpoint {
 
-// What elements are multiplied by: for squared distances the power of two that brings `largest` to [1/2, 1),
-// so that nothing overflows; for cosine rows have length 1.
+// What elements are multiplied by: the power of two that brings `largest` to [1/2, 1), so that nothing
+// overflows; for cosine rows have length 1.
 inline double packing_scale(Metric metric, double largest) {
   if (metric == Metric::cosine || !(largest > 0.0)) {
     return 1.0;
@@ -18,9 +18,19 @@ inline double packing_scale(Metric metric, double largest) {
   return std::ldexp(1.0, -exponent);
 }
 
-// v' = v * value_to_packed. Stored values are scale * |x - y|^2, packed ones packing_scale^2 * |x - y|^2.
+// v' = v * value_to_packed. Stored values are scale * |x - y|^2, packed ones packing_scale^2 * |x - y|^2; for
+// manhattan and chebyshev the same without the squares.
 inline double value_to_packed(Metric metric, double scale, double packing) {
-  return metric == Metric::cosine ? 2.0 : packing / scale * packing;
+  switch (metric) {
+    case Metric::cosine:
+      return 2.0;
+    case Metric::manhattan:
+    case Metric::chebyshev:
+      return packing / scale;
+    case Metric::squared_euclidean:
+      break;
+  }
+  return packing / scale * packing;
 }
 
 }  // namespace farpoint

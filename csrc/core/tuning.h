@@ -69,6 +69,11 @@ inline constexpr double kPairsToJudge = 2e6;
 inline constexpr Index kTrialRows = 96;
 inline constexpr Index kTrialPicks = 256;
 
+// Elements sampled for the step of bytes (cpu/byte_rows.h), and the share of their magnitudes that codes
+// reach for manhattan.
+inline constexpr Index kByteSample = Index{1} << 16;
+inline constexpr double kByteShare = 0.999;
+
 // About so many picks a cell at the end.
 inline constexpr Index kPicksPerCell = 64;
 inline constexpr Index kMinCells = 64;

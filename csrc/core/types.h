@@ -42,7 +42,7 @@ FARPOINT_HOST_DEVICE constexpr std::size_t element_size(ElementType type) {
 
 // What the engine minimises. "euclidean" and "sqeuclidean" of the Python interface are the same
 // squared distances here; the square root is taken once, on the way out.
-enum class Metric { squared_euclidean, cosine };
+enum class Metric { squared_euclidean, cosine, manhattan, chebyshev };
 
 // Some rows of a matrix that lies in several pieces.
 struct MatrixPart {

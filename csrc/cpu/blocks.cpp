@@ -58,7 +58,7 @@ void FloatBlock::pack(std::span<const Index> rows) {
 }
 
 void FloatBlock::set_value(Index slot, double value) {
-  bias_[at(slot)] = points_->frame().bound().point_bias(norms_[at(slot)], value);
+  bias_[at(slot)] = points_->frame().point_bias(norms_[at(slot)], value);
 }
 
 void FloatBlock::remove(Index slot) {

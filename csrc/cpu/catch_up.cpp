@@ -230,6 +230,8 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
       run_bands(state, threshold, rows);
     } else if (state.codes) {
       run(state, CodeScreen(state), threshold, rows);
+    } else if (state.bytes) {
+      run(state, ByteScreen(state), threshold, rows);
     } else {
       run(state, FloatScreen(state), threshold, rows);
     }

@@ -31,7 +31,7 @@ struct FloatMatrix {
 FloatMatrix products(const ScreenKernels& kernels, const FloatMatrix& a, const FloatMatrix& b,
                      WorkMemory& memory, ThreadTeam& team, Control& control) {
   const Index length = a.columns;
-  FloatTiles tiles(memory, kernels, length);
+  FloatTiles tiles(memory, kernels.tile_picks, length);
   for (Index i = 0; i < a.rows; ++i) {
     tiles.append(a.row(i), 0);
   }
@@ -203,7 +203,7 @@ struct Head::Workspace {
 
 Head::Head(const Points& points, const Basis& basis, Index columns, WorkMemory& memory)
     : points_(&points),
-      basis_(memory, points.frame().screen(), basis.columns),
+      basis_(memory, points.frame().tile_picks(), basis.columns),
       basis_error_(distance_from_orthonormal(basis, columns)),
       rows_(memory, points.frame().code(), columns, points.frame().code_bound(basis_error_), true),
       tiles_(memory, padded_columns(columns)),
@@ -502,7 +502,7 @@ Index best_head_columns(const Points& points, const Basis& basis, const PickList
     Index survivors = 0;
     for (Index i = 0; i < x.rows; ++i) {
       const Index row = listed[at(sampled_row(i, x.rows, static_cast<Index>(listed.size())))];
-      const double packed_value = values[at(row)] / frame.bound().value_of_packed(1.0);
+      const double packed_value = values[at(row)] / frame.code_bound(0.0).value_of_packed(1.0);
       const double x_tail = std::sqrt(std::max(0.0, x_norms[at(i)] - x_heads[at(i)]));
       for (Index j = 0; j < y.rows; ++j) {
         inner.row(i)[j] += static_cast<float>(dot(x.row(i) + h, y.row(j) + h, step));

@@ -1,11 +1,11 @@
 // The inner loops, as tables of functions, one table a SIMD level. No intrinsics here: what a kernel
-// computes, from which layout. The code is in pack.inl, screen.inl, code.inl and refine.inl; thin
-// files (screen_avx2.cpp, ...) compile them once a level.
+// computes, from which layout. The code is in pack.inl, screen.inl, code.inl, bytes.inl and
+// refine.inl; thin files (screen_avx2.cpp, ...) compile them once a level.
 //
 // Layout of the float32 screen. Points are packed in groups of `lanes` rows, interleaved: element j of lane l
 // is at [j * lanes + l], float32, padded with zero rows. Picks are packed in tiles of `tile_picks` rows the
-// same way. One screening step is a (tile x group) block of inner products held in registers; a group streams
-// from the second-level cache, a tile stays in the first.
+// same way. One screening step is a (tile x group) block of sums (inner products, or what the metric has in
+// their place) held in registers; a group streams from the second-level cache, a tile stays in the first.
 #pragma once
 
 #include <cstddef>
@@ -35,16 +35,22 @@ struct ScreenKernels {
   using Interleave = void (*)(const float* const* rows, std::int64_t d, float* out);
   Interleave interleave;
 
-  // survivors[p], bit l: dot(pick p, point l) > point_bias[l] + pick_bias[p]. Returns whether any
+  // survivors[p], bit l: nearness(pick p, point l) > point_bias[l] + pick_bias[p]. Returns whether any
   // bit is set.
   using ScreenTile = bool (*)(const float* group, const float* tile, std::int64_t d, const float* point_bias,
                               const float* pick_bias, std::uint32_t* survivors);
-  ScreenTile screen_tile;
 
   // The same for one contiguous pick: bit l of the result.
   using ScreenRow = std::uint32_t (*)(const float* group, const float* pick, std::int64_t d,
                                       const float* point_bias, float pick_bias);
-  ScreenRow screen_row;
+
+  struct Screen {
+    ScreenTile tile;
+    ScreenRow row;
+  };
+  Screen product;    // nearness: sum_j x_j y_j
+  Screen manhattan;  // -sum_j |x_j - y_j|
+  Screen chebyshev;  // -max_j |x_j - y_j|
 
   // out[p * lanes + l] = dot(row p of the tile, point l).
   using ProductTile = void (*)(const float* group, const float* tile, std::int64_t d, float* out);
@@ -113,11 +119,45 @@ struct CodeKernels {
   ProductTile product_tile;
 };
 
+// Rows as bytes of one scale, eight columns a word of 64 bits; the last word is padded with equal codes.
+struct ByteKernels {
+  int lanes;       // rows in a group
+  int tile_picks;  // picks in a tile
+
+  // Codes a packed row of d floats; returns the manhattan or chebyshev norm of what the codes leave over, but
+  // for a relative error of (d + 2) 2^-53.
+  using Encode = double (*)(const float* row, std::int64_t d, float step, std::uint8_t* codes);
+
+  // survivors[p], bit l: -distance(codes of pick p, of point l) > point_bias[l] + pick_bias[p]. Returns
+  // whether any bit is set. Word c of pick p is at tile[c * tile_picks + p], that of point l at
+  // group[c * lanes + byte_place(l, lanes)].
+  using ScreenTile = bool (*)(const std::uint64_t* group, const std::uint64_t* tile, std::int64_t words,
+                              const float* point_bias, const float* pick_bias, std::uint32_t* survivors);
+
+  // The same for one contiguous pick: bit l of the result.
+  using ScreenRow = std::uint32_t (*)(const std::uint64_t* group, const std::uint64_t* pick,
+                                      std::int64_t words, const float* point_bias, float pick_bias);
+
+  struct Screen {
+    Encode encode;
+    ScreenTile tile;
+    ScreenRow row;
+  };
+  Screen manhattan;
+  Screen chebyshev;
+};
+
+constexpr std::int64_t byte_place(std::int64_t lane, int lanes) {
+  return lane % 2 * (lanes / 2) + lane / 2;
+}
+
 struct RefineKernels {
   // The contract's totals (core/contract.h), before scaling and rounding.
   using Pair = double (*)(const std::byte* x, const std::byte* y, std::int64_t d);
   Pair squared_difference[kKernelElementTypes];
   Pair dot[kKernelElementTypes];
+  Pair absolute_difference[kKernelElementTypes];
+  Pair largest_difference[kKernelElementTypes];
 
   // Largest |element| of a row; NaN when the row holds NaN or an infinity.
   using LargestMagnitude = double (*)(const std::byte* x, std::int64_t d);
@@ -126,12 +166,14 @@ struct RefineKernels {
 
 namespace baseline {
 const ScreenKernels& screen_kernels();
+const ByteKernels& byte_kernels();
 const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace baseline
 
 namespace avx2 {
 const ScreenKernels& screen_kernels();
+const ByteKernels& byte_kernels();
 const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace avx2
@@ -143,6 +185,7 @@ const CodeKernels& code_kernels();
 
 namespace avx512 {
 const ScreenKernels& screen_kernels();
+const ByteKernels& byte_kernels();
 const CodeKernels& code_kernels();
 const RefineKernels& refine_kernels();
 }  // namespace avx512

@@ -9,6 +9,7 @@ constexpr int kFloats = FARPOINT_VECTOR_BYTES / 4;
 constexpr int kDoubles = FARPOINT_VECTOR_BYTES / 8;
 
 typedef float FloatVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
+typedef std::int32_t IntVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
 typedef double DoubleVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
 typedef float HalfFloatVector __attribute__((vector_size(FARPOINT_VECTOR_BYTES / 2)));
 
@@ -22,6 +23,10 @@ inline Vector load(const T* from) {
 template <class Vector, class T>
 inline void store(T* to, Vector v) {
   __builtin_memcpy(to, &v, sizeof v);
+}
+
+inline FloatVector absolute(FloatVector v) {
+  return reinterpret_cast<FloatVector>(reinterpret_cast<IntVector>(v) & 0x7fffffff);
 }
 
 // Bit l: a[l] > b[l].

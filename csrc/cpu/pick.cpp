@@ -326,6 +326,9 @@ PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest
   if (state.codes) {
     return PickLoop(state, CodeScreen(state), threshold, request, result).run();
   }
+  if (state.bytes) {
+    return PickLoop(state, ByteScreen(state), threshold, request, result).run();
+  }
   return PickLoop(state, FloatScreen(state), threshold, request, result).run();
 }
 

@@ -1,6 +1,7 @@
 // Everything that points are compared with, in order: rows kept away from, anchors, picks.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "cpu/points.h"
@@ -35,27 +36,31 @@ class PickList {
   std::vector<Entry> entries_;
 };
 
-// Rows of float32, packed in tiles for ScreenKernels::screen_tile and product_tile.
-class FloatTiles {
+// Rows of `columns` elements, packed in tiles: element j of row p of a tile is at [j * tile_picks + p].
+template <class Element>
+class PackedTiles {
  public:
-  FloatTiles(WorkMemory& memory, const ScreenKernels& kernels, Index columns);
+  PackedTiles(WorkMemory& memory, int tile_picks, Index columns);
 
   Index size() const { return size_; }
   Index tiles() const { return (size_ + tile_picks_ - 1) / tile_picks_; }
-  void append(const float* row, float bias);
+  void append(const Element* row, float bias);
 
-  const float* tile(Index t) const { return rows_.entry(t); }
+  const Element* tile(Index t) const { return rows_.entry(t); }
   // Unused places of the last tile have bias +infinity: they never survive.
   const float* bias(Index t) const { return bias_.entry(t); }
 
  private:
   int tile_picks_;
   Index columns_;
-  Index tile_floats_;
+  Index tile_elements_;
   Index size_ = 0;
-  Slabs<float> rows_;
+  Slabs<Element> rows_;
   Slabs<float> bias_;
 };
+
+using FloatTiles = PackedTiles<float>;         // for ScreenKernels::ScreenTile and product_tile
+using ByteTiles = PackedTiles<std::uint64_t>;  // for ByteKernels::ScreenTile
 
 // Packs a row of the frame into the tiles; `packed` is working memory.
 void append_packed(FloatTiles& tiles, const Frame& frame, const std::byte* row, double self_dot,

@@ -13,33 +13,73 @@ KernelSet kernel_set(SimdLevel level) {
   switch (level) {
 #if defined(FARPOINT_ARM_LEVELS)
     case SimdLevel::neondot:
-      return {&baseline::screen_kernels(), &neondot::code_kernels(), &baseline::refine_kernels()};
+      return {&baseline::screen_kernels(), &baseline::byte_kernels(), &neondot::code_kernels(),
+              &baseline::refine_kernels()};
 #endif
 #if defined(FARPOINT_X86_LEVELS)
     case SimdLevel::avx512vnni:
-      return {&avx512::screen_kernels(), &avx512vnni::code_kernels(), &avx512::refine_kernels()};
+      return {&avx512::screen_kernels(), &avx512::byte_kernels(), &avx512vnni::code_kernels(),
+              &avx512::refine_kernels()};
     case SimdLevel::avx512:
-      return {&avx512::screen_kernels(), &avx512::code_kernels(), &avx512::refine_kernels()};
+      return {&avx512::screen_kernels(), &avx512::byte_kernels(), &avx512::code_kernels(),
+              &avx512::refine_kernels()};
     case SimdLevel::avxvnni:
-      return {&avx2::screen_kernels(), &avxvnni::code_kernels(), &avx2::refine_kernels()};
+      return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avxvnni::code_kernels(),
+              &avx2::refine_kernels()};
     case SimdLevel::avx2:
-      return {&avx2::screen_kernels(), &avx2::code_kernels(), &avx2::refine_kernels()};
+      return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avx2::code_kernels(), &avx2::refine_kernels()};
 #endif
     default:
-      return {&baseline::screen_kernels(), &baseline::code_kernels(), &baseline::refine_kernels()};
+      return {&baseline::screen_kernels(), &baseline::byte_kernels(), &baseline::code_kernels(),
+              &baseline::refine_kernels()};
   }
 }
+
+namespace {
+
+const ScreenKernels::Screen& screen_of(const ScreenKernels& kernels, Metric metric) {
+  switch (metric) {
+    case Metric::manhattan:
+      return kernels.manhattan;
+    case Metric::chebyshev:
+      return kernels.chebyshev;
+    case Metric::squared_euclidean:
+    case Metric::cosine:
+      break;
+  }
+  return kernels.product;
+}
+
+RefineKernels::Pair total_of(const RefineKernels& kernels, Metric metric, ElementType type) {
+  const auto t = static_cast<std::size_t>(type);
+  switch (metric) {
+    case Metric::cosine:
+      return kernels.dot[t];
+    case Metric::manhattan:
+      return kernels.absolute_difference[t];
+    case Metric::chebyshev:
+      return kernels.largest_difference[t];
+    case Metric::squared_euclidean:
+      break;
+  }
+  return kernels.squared_difference[t];
+}
+
+}  // namespace
 
 Frame::Frame(const MatrixView& sample, Metric metric, double scale, double largest, SimdLevel level)
     : kernels_(kernel_set(level)),
       metric_(metric),
       type_(sample.type),
+      pair_screen_(&screen_of(*kernels_.screen, metric)),
+      pair_total_(total_of(*kernels_.refine, metric, sample.type)),
       dimension_(sample.columns),
       scale_(scale),
       packing_scale_(packing_scale(metric, largest)),
       value_to_packed_(value_to_packed(metric, scale, packing_scale_)),
       centre_(static_cast<std::size_t>(sample.columns), 0.0),
-      bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)) {
+      bound_(ScreenBound::of_floats(metric, sample.columns, value_to_packed_)),
+      difference_bound_(DifferenceBound::of_floats(metric, sample.columns, value_to_packed_)) {
   // The mean of evenly spaced rows, in the coordinates that packing subtracts it in. Packing a row with
   // a zero centre is how elements of any type are read here; float32 is precise enough for a centre.
   const Index rows = std::min((sample.rows + 7) / 8, tuning::kCentreSample);
@@ -63,11 +103,9 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
 }
 
 double Frame::value(const std::byte* x, double x_dot_x, const std::byte* y, double y_dot_y) const {
-  const auto t = static_cast<std::size_t>(type_);
-  if (metric_ == Metric::cosine) {
-    return cosine_value(kernels_.refine->dot[t](x, y, dimension_), x_dot_x, y_dot_y, type_);
-  }
-  return squared_value(kernels_.refine->squared_difference[t](x, y, dimension_), scale_, type_);
+  const double total = pair_total_(x, y, dimension_);
+  return metric_ == Metric::cosine ? cosine_value(total, x_dot_x, y_dot_y, type_)
+                                   : scaled_value(total, scale_, type_);
 }
 
 double Frame::row_multiplier(double row_self_dot) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/bounds.h"
+#include "core/difference_bound.h"
 #include "core/types.h"
 #include "cpu/kernels.h"
 #include "cpu/simd_level.h"
@@ -18,6 +19,7 @@ namespace farpoint::cpu {
 
 struct KernelSet {
   const ScreenKernels* screen = nullptr;
+  const ByteKernels* bytes = nullptr;
   const CodeKernels* code = nullptr;
   const RefineKernels* refine = nullptr;
 };
@@ -30,14 +32,34 @@ class Frame {
   Frame(const MatrixView& sample, Metric metric, double scale, double largest, SimdLevel level);
 
   Metric metric() const { return metric_; }
+  // Whether distances are made of absolute differences rather than of products.
+  bool differences() const { return metric_ == Metric::manhattan || metric_ == Metric::chebyshev; }
   Index dimension() const { return dimension_; }
   ElementType type() const { return type_; }
   const ScreenKernels& screen() const { return *kernels_.screen; }
   const CodeKernels& code() const { return *kernels_.code; }
-  const ScreenBound& bound() const { return bound_; }
-  // The bound of rows that are coded in a basis with that error (core/bounds.h, step 7).
+  // What the float32 screen computes of pairs.
+  const ScreenKernels::Screen& pair_screen() const { return *pair_screen_; }
+  // What it compares that with: of a point at `value`, and of a pick (core/bounds.h,
+  // core/difference_bound.h).
+  float point_bias(double squared_norm, double value) const {
+    return differences() ? difference_bound_.point_bias(difference_bound_.error(squared_norm), value)
+                         : bound_.point_bias(squared_norm, value);
+  }
+  float pick_bias(double squared_norm) const {
+    return differences() ? difference_bound_.pick_bias(difference_bound_.error(squared_norm))
+                         : bound_.pick_bias(squared_norm);
+  }
+  // The bound of rows that are coded in a basis with that error (core/bounds.h, step 7). Not usable for
+  // metrics that are not inner products: their rows are never coded.
   ScreenBound code_bound(double basis_error) const {
-    return ScreenBound::of_codes(metric_, dimension_, value_to_packed_, basis_error);
+    return differences() ? ScreenBound()
+                         : ScreenBound::of_codes(metric_, dimension_, value_to_packed_, basis_error);
+  }
+  const ByteKernels& byte_kernels() const { return *kernels_.bytes; }
+  // The bound of rows that are coded as bytes with that step (core/difference_bound.h, step 5).
+  DifferenceBound byte_bound(double step) const {
+    return DifferenceBound::of_bytes(metric_, dimension_, value_to_packed_, step);
   }
   int lanes() const { return kernels_.screen->lanes; }
   int tile_picks() const { return kernels_.screen->tile_picks; }
@@ -60,12 +82,15 @@ class Frame {
   KernelSet kernels_;
   Metric metric_;
   ElementType type_;
+  const ScreenKernels::Screen* pair_screen_;
+  RefineKernels::Pair pair_total_;
   Index dimension_;
   double scale_;
-  double packing_scale_ = 1.0;  // a power of two for squared distances, 1 for cosine
+  double packing_scale_ = 1.0;  // a power of two, 1 for cosine
   double value_to_packed_;
   std::vector<double> centre_;
-  ScreenBound bound_;
+  ScreenBound bound_;                 // of metrics that are made of products
+  DifferenceBound difference_bound_;  // of the others
 };
 
 // A matrix within a frame.
@@ -78,7 +103,7 @@ class Points {
   const Frame& frame() const { return *frame_; }
   Index size() const { return matrix_.rows; }
   const std::byte* row(Index i) const { return matrix_.row(i); }
-  // x.x for cosine; 0 for squared distances, which do not need it.
+  // x.x for cosine; 0 for the others, which do not need it.
   double self_dot(Index i) const {
     return self_dots_.empty() ? 0.0 : self_dots_[static_cast<std::size_t>(i)];
   }

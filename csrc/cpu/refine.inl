@@ -1,6 +1,7 @@
 // Refinement: the canonical distance of a pair, to the bit (core/contract.h).
 //
-//   squared_difference   sum (x_j - y_j)^2      dot   sum x_j y_j
+//   squared_difference    sum (x_j - y_j)^2     dot                   sum x_j y_j
+//   absolute_difference   sum |x_j - y_j|       largest_difference    max |x_j - y_j|
 //
 // 16 float64 accumulators, element j in accumulator j mod 16; V vectors of kDoubles hold them, so the
 // order of additions into each accumulator is the contract's whatever the width. Compiled with
@@ -33,6 +34,14 @@ struct Product {
   }
 };
 
+struct AbsoluteDifference {
+  template <class V>
+  static V term(V x, V y) {
+    const V difference = x - y;
+    return difference < 0 ? -difference : difference;
+  }
+};
+
 template <class Term, class T>
 double accumulate(const std::byte* x_bytes, const std::byte* y_bytes, std::int64_t d) {
   const auto* x = reinterpret_cast<const T*>(x_bytes);
@@ -57,6 +66,34 @@ double accumulate(const std::byte* x_bytes, const std::byte* y_bytes, std::int64
     }
   }
   return a[0];
+}
+
+// A maximum is the same in any order. Two vectors, so that one waits less for the other.
+template <class T>
+double largest_difference(const std::byte* x_bytes, const std::byte* y_bytes, std::int64_t d) {
+  const auto* x = reinterpret_cast<const T*>(x_bytes);
+  const auto* y = reinterpret_cast<const T*>(y_bytes);
+  constexpr std::int64_t kStep = std::int64_t{2} * kDoubles;
+  DoubleVector largest[2] = {};
+  std::int64_t j = 0;
+  for (; j + kStep <= d; j += kStep) {
+    for (int v = 0; v < 2; ++v) {
+      const DoubleVector magnitude = AbsoluteDifference::term(load_doubles<T>(x + j + v * kDoubles),
+                                                              load_doubles<T>(y + j + v * kDoubles));
+      largest[v] = magnitude > largest[v] ? magnitude : largest[v];
+    }
+  }
+  largest[0] = largest[1] > largest[0] ? largest[1] : largest[0];
+  double result = 0;
+  for (int l = 0; l < kDoubles; ++l) {
+    result = largest[0][l] > result ? largest[0][l] : result;
+  }
+  for (; j < d; ++j) {
+    const double magnitude =
+        AbsoluteDifference::term(static_cast<double>(widen(x[j])), static_cast<double>(widen(y[j])));
+    result = magnitude > result ? magnitude : result;
+  }
+  return result;
 }
 
 // x * 0 is 0 exactly when x is finite, and NaN otherwise, which poisons the sum.
@@ -96,6 +133,11 @@ const RefineKernels& refine_kernels() {
        accumulate<SquaredDifference, std::int8_t>, accumulate<SquaredDifference, std::uint8_t>},
       {accumulate<Product, Float16>, accumulate<Product, BFloat16>, accumulate<Product, float>,
        accumulate<Product, double>, accumulate<Product, std::int8_t>, accumulate<Product, std::uint8_t>},
+      {accumulate<AbsoluteDifference, Float16>, accumulate<AbsoluteDifference, BFloat16>,
+       accumulate<AbsoluteDifference, float>, accumulate<AbsoluteDifference, double>,
+       accumulate<AbsoluteDifference, std::int8_t>, accumulate<AbsoluteDifference, std::uint8_t>},
+      {largest_difference<Float16>, largest_difference<BFloat16>, largest_difference<float>,
+       largest_difference<double>, largest_difference<std::int8_t>, largest_difference<std::uint8_t>},
       {largest_magnitude<Float16>, largest_magnitude<BFloat16>, largest_magnitude<float>,
        largest_magnitude<double>, largest_magnitude<std::int8_t>, largest_magnitude<std::uint8_t>},
   };

@@ -1,6 +1,7 @@
 #include "cpu/screen_plan.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/tuning.h"
 #include "cpu/memory_plan.h"
@@ -15,10 +16,15 @@ std::size_t at(Index i) {
 }  // namespace
 
 void ScreenPlan::before_level(SelectState& state, const Threshold& threshold) {
-  if (state.codes) {
+  if (state.codes || state.bytes) {
     drop_what_lets_too_much_through(state);
   } else if (worth_coding(state, threshold)) {
-    add_codes(state);
+    if (state.byte_coder) {
+      state.bytes = true;
+      state.float_tiles.reset();
+    } else {
+      add_codes(state);
+    }
     last_ = state.screened;
   }
   if (state.codes) {
@@ -42,14 +48,57 @@ Index ScreenPlan::picks_left(const SelectState& state) const {
   return state.kept_away + count_ - (sample == 0 ? state.picks.size() : seen / sample);
 }
 
-bool ScreenPlan::worth_coding(const SelectState& state, const Threshold& threshold) const {
+bool ScreenPlan::worth_coding(SelectState& state, const Threshold& threshold) const {
   const Frame& frame = state.points.frame();
   const Index left = picks_left(state);
   const double work = static_cast<double>(state.points.size()) * static_cast<double>(left) *
                       static_cast<double>(frame.dimension());
-  return state.picks.size() >= trial_at_ && frame.dimension() >= schedule_.min_code_columns &&
-         work >= schedule_.min_code_work && frame.code_bound(0.0).usable() && !state.listed.empty() &&
-         share_in_vain(state, threshold.last.value) < schedule_.max_in_vain_at_trial;
+  if (state.picks.size() < trial_at_ || frame.dimension() < schedule_.min_code_columns ||
+      work < schedule_.min_code_work || state.listed.empty()) {
+    return false;
+  }
+  const double level = threshold.last.value;
+  if (frame.differences()) {
+    if (!state.byte_coder) {
+      state.byte_coder = std::make_unique<ByteCoder>(state.points);
+    }
+    return state.byte_coder->usable() &&
+           share_of_bytes_in_vain(state, level) < schedule_.max_in_vain_at_trial;
+  }
+  return frame.code_bound(0.0).usable() && share_in_vain(state, level) < schedule_.max_in_vain_at_trial;
+}
+
+double share_of_bytes_in_vain(const SelectState& state, double level) {
+  const ByteCoder& coder = *state.byte_coder;
+  const auto listed = static_cast<Index>(state.listed.size());
+  const Index rows = std::min(tuning::kTrialRows, listed);
+  const Index picks = std::min(tuning::kTrialPicks, state.picks.size());
+  std::vector<Index> sample(at(rows));
+  for (Index r = 0; r < rows; ++r) {
+    sample[at(r)] = state.listed[at(r * listed / rows)];
+  }
+  ByteBlock block(state.points, coder, (rows + coder.lanes() - 1) / coder.lanes());
+  block.pack(sample);
+  const auto value = [&](Index r) { return std::min(state.values[at(sample[at(r)])], level); };
+  for (Index r = 0; r < rows; ++r) {
+    block.set_value(r, value(r));
+  }
+  std::vector<float> packed;
+  std::vector<std::uint64_t> words(at(coder.words()));
+  Index in_vain = 0;
+  for (Index s = 0; s < picks; ++s) {
+    const Index p = s * state.picks.size() / picks;
+    const float bias = coder.bound().pick_bias(coder.code(state.picks.row(p), packed, words.data()));
+    for (Index g = 0; g < block.groups(); ++g) {
+      std::uint32_t mask =
+          coder.screen().row(block.group(g), words.data(), coder.words(), block.bias(g), bias);
+      for (; mask != 0; mask &= mask - 1) {
+        const Index r = g * coder.lanes() + std::countr_zero(mask);
+        in_vain += state.value(sample[at(r)], p) >= value(r) ? 1 : 0;
+      }
+    }
+  }
+  return static_cast<double>(in_vain) / static_cast<double>(rows * picks);
 }
 
 double share_in_vain(const SelectState& state, double level) {
@@ -157,6 +206,8 @@ void ScreenPlan::drop_what_lets_too_much_through(SelectState& state) {
   const auto in_vain = static_cast<double>((now.refined - now.improved) - (last_.refined - last_.improved));
   last_ = now;
   if (in_vain > tuning::kMaxRefinedShare * screened) {
+    state.bytes = false;
+    state.byte_tiles.reset();
     state.cells.reset();
     state.head.reset();
     state.whole_picks.reset();

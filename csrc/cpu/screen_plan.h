@@ -5,6 +5,7 @@
 //   codes                     once a trial on sampled pairs shows that they let few through in vain (the
 //   first
 //                             picks' distances are those of most pairs, so codes cannot tell them apart)
+//   bytes                     in place of codes for manhattan and chebyshev, after the same trial
 //   + cells (cells.h)         once there are enough picks that most points have a near one
 //   + heads (head.h)          once the pick list is long; catch-up chooses their prefix
 #pragma once
@@ -28,6 +29,8 @@ void add_head_of(SelectState& state, const Basis& basis, Index columns);
 // The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain, once the
 // rows' values have fallen to `level`.
 double share_in_vain(const SelectState& state, double level);
+// The same of bytes. The state has a coder.
+double share_of_bytes_in_vain(const SelectState& state, double level);
 
 class ScreenPlan {
  public:
@@ -45,7 +48,8 @@ class ScreenPlan {
  private:
   // Entries of the pick list that the average listed row is still to meet, those to come among them.
   Index picks_left(const SelectState& state) const;
-  bool worth_coding(const SelectState& state, const Threshold& threshold) const;
+  // Whether codes, or bytes, are likely to be better than float32.
+  bool worth_coding(SelectState& state, const Threshold& threshold) const;
   void drop_what_lets_too_much_through(SelectState& state);
   void add_cells(SelectState& state) const;
   void add_head(SelectState& state);

@@ -1,6 +1,7 @@
 // The screens that catch-up and the pick loop can use, behind one interface (they are templates over it).
 //
-//   FloatScreen   float32 products of packed rows; survivors go to refinement
+//   FloatScreen   float32 products or differences of packed rows; survivors go to refinement
+//   ByteScreen    differences of rows as bytes, for manhattan and chebyshev (byte_rows.h)
 //   CodeScreen    int8 products of coded rows: whole rows, or prefixes of their heads (head.h), whose
 //                 survivors are tested once more with the codes of the whole row
 //
@@ -22,8 +23,8 @@ class FloatScreen {
   // Brings the tiles up to the pick list.
   explicit FloatScreen(SelectState& state) : state_(&state) {
     if (!state.float_tiles) {
-      state.float_tiles = std::make_unique<FloatTiles>(state.memory, state.points.frame().screen(),
-                                                       state.points.frame().dimension());
+      const Frame& frame = state.points.frame();
+      state.float_tiles = std::make_unique<FloatTiles>(state.memory, frame.tile_picks(), frame.dimension());
     }
     std::vector<float> packed;
     for (Index p = state.float_tiles->size(); p < state.picks.size(); ++p) {
@@ -40,9 +41,9 @@ class FloatScreen {
 
   bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
     const FloatTiles& tiles = *state_->float_tiles;
-    return state_->points.frame().screen().screen_tile(block.group(g), tiles.tile(tile),
-                                                       state_->points.frame().dimension(), block.bias(g),
-                                                       tiles.bias(tile), survivors);
+    const Frame& frame = state_->points.frame();
+    return frame.pair_screen().tile(block.group(g), tiles.tile(tile), frame.dimension(), block.bias(g),
+                                    tiles.bias(tile), survivors);
   }
   // Whether a survivor goes on to refinement.
   static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
@@ -58,12 +59,11 @@ class FloatScreen {
       const SelectState& state = *screen_->state_;
       const double norm =
           state.points.frame().pack_row(state.points.row(row), state.points.self_dot(row), packed_.data());
-      bias_ = state.points.frame().bound().pick_bias(norm);
+      bias_ = state.points.frame().pick_bias(norm);
     }
     std::uint32_t screen(const Block& block, Index g) const {
       const Frame& frame = screen_->state_->points.frame();
-      return frame.screen().screen_row(block.group(g), packed_.data(), frame.dimension(), block.bias(g),
-                                       bias_);
+      return frame.pair_screen().row(block.group(g), packed_.data(), frame.dimension(), block.bias(g), bias_);
     }
     static bool confirm(const Block& /*block*/, Index /*slot*/) { return true; }
 
@@ -75,6 +75,64 @@ class FloatScreen {
 
  private:
   SelectState* state_;
+};
+
+class ByteScreen {
+ public:
+  using Block = ByteBlock;
+  static constexpr bool kTwoSteps = false;
+
+  // Brings the tiles up to the pick list. The state has a coder.
+  explicit ByteScreen(SelectState& state) : state_(&state), coder_(state.byte_coder.get()) {
+    if (!state.byte_tiles) {
+      state.byte_tiles = std::make_unique<ByteTiles>(state.memory, coder_->tile_picks(), coder_->words());
+    }
+    std::vector<float> packed;
+    std::vector<std::uint64_t> words(static_cast<std::size_t>(coder_->words()));
+    for (Index p = state.byte_tiles->size(); p < state.picks.size(); ++p) {
+      const double error = coder_->code(state.picks.row(p), packed, words.data());
+      state.byte_tiles->append(words.data(), coder_->bound().pick_bias(error));
+    }
+  }
+
+  int tile_picks() const { return coder_->tile_picks(); }
+  Index tiles() const { return state_->byte_tiles->tiles(); }
+  Index row_bytes() const { return coder_->words() * static_cast<Index>(sizeof(std::uint64_t)); }
+  int lanes() const { return coder_->lanes(); }
+  Block make_block(Index max_groups) const { return {state_->points, *coder_, max_groups}; }
+
+  bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
+    const ByteTiles& tiles = *state_->byte_tiles;
+    return coder_->screen().tile(block.group(g), tiles.tile(tile), coder_->words(), block.bias(g),
+                                 tiles.bias(tile), survivors);
+  }
+  static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
+  static void prefetch(const Block& /*block*/, Index /*slot*/, Index /*pick*/) {}
+
+  class Pick {
+   public:
+    explicit Pick(const ByteScreen& screen)
+        : screen_(&screen), words_(static_cast<std::size_t>(screen.coder_->words())) {}
+    void load(Index row) {
+      const ByteCoder& coder = *screen_->coder_;
+      bias_ = coder.bound().pick_bias(coder.code(screen_->state_->points.row(row), packed_, words_.data()));
+    }
+    std::uint32_t screen(const Block& block, Index g) const {
+      const ByteCoder& coder = *screen_->coder_;
+      return coder.screen().row(block.group(g), words_.data(), coder.words(), block.bias(g), bias_);
+    }
+    static bool confirm(const Block& /*block*/, Index /*slot*/) { return true; }
+
+   private:
+    const ByteScreen* screen_;
+    std::vector<float> packed_;
+    std::vector<std::uint64_t> words_;
+    float bias_ = 0;
+  };
+
+ private:
+  SelectState* state_;
+  const ByteCoder* coder_;
 };
 
 class CodeScreen {

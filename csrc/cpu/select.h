@@ -15,6 +15,7 @@
 #include "core/control.h"
 #include "core/select.h"
 #include "core/tuning.h"
+#include "cpu/byte_rows.h"
 #include "cpu/cells.h"
 #include "cpu/codes.h"
 #include "cpu/head.h"
@@ -146,6 +147,9 @@ struct SelectState {
   std::unique_ptr<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
   std::unique_ptr<PickCodes> whole_picks;   // the picks' numbers in these coordinates, if there are heads
   std::unique_ptr<FloatTiles> float_tiles;  // of the picks, for the float32 screen
+  std::unique_ptr<ByteCoder> byte_coder;    // once bytes were thought of
+  bool bytes = false;                       // whether they are used in place of float32
+  std::unique_ptr<ByteTiles> byte_tiles;    // of the picks
 
   // By the screen, and by looking into cells.
   ScreenCounts screened;

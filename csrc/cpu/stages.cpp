@@ -189,8 +189,8 @@ void CpuStages::assign(SelectResult& result) {
 }
 
 Index CpuStages::capacity() const {
-  const Index most = candidate_capacity(schedule_, state_.codes != nullptr, state_.points.frame().dimension(),
-                                        state_.team.size());
+  const Index most = candidate_capacity(schedule_, state_.codes || state_.bytes,
+                                        state_.points.frame().dimension(), state_.team.size());
   return std::min(most, std::max<Index>(state_.points.size(), 1));
 }
 

@@ -44,7 +44,7 @@ class FloatChunk {
   using Block = FloatBlock;
 
   FloatChunk(const Points& y, Index begin, Index end, WorkMemory& memory)
-      : frame_(&y.frame()), tiles_(memory, y.frame().screen(), y.frame().dimension()) {
+      : frame_(&y.frame()), tiles_(memory, y.frame().tile_picks(), y.frame().dimension()) {
     std::vector<float> packed;
     for (Index j = begin; j < end; ++j) {
       append_packed(tiles_, *frame_, y.row(j), y.self_dot(j), packed);
@@ -55,8 +55,8 @@ class FloatChunk {
   int lanes() const { return frame_->lanes(); }
   Index tiles() const { return tiles_.tiles(); }
   bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
-    return frame_->screen().screen_tile(block.group(g), tiles_.tile(tile), frame_->dimension(), block.bias(g),
-                                        tiles_.bias(tile), survivors);
+    return frame_->pair_screen().tile(block.group(g), tiles_.tile(tile), frame_->dimension(), block.bias(g),
+                                      tiles_.bias(tile), survivors);
   }
   static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
 

@@ -86,8 +86,8 @@ __device__ inline double pair_value(const Contract& contract, const std::byte* x
       return cosine_value(half_warp_total<Product, T, kAhead>(x, y, contract.dimension), x_dot_x, y_dot_y,
                           contract.type);
     }
-    return squared_value(half_warp_total<SquaredDifference, T, kAhead>(x, y, contract.dimension),
-                         contract.scale, contract.type);
+    return scaled_value(half_warp_total<SquaredDifference, T, kAhead>(x, y, contract.dimension),
+                        contract.scale, contract.type);
   });
 }
 

@@ -61,13 +61,27 @@ double dot(const T* x, const T* y, Index d) {
 }
 
 template <class T>
+double absolute(const T* x, const T* y, Index d) {
+  return total(x, y, d, [](double a, double b) { return std::abs(a - b); });
+}
+
+template <class T>
+double largest_difference(const T* x, const T* y, Index d) {
+  double largest = 0;
+  for (Index j = 0; j < d; ++j) {
+    largest = std::max(largest, std::abs(static_cast<double>(x[j]) - static_cast<double>(y[j])));
+  }
+  return largest;
+}
+
+template <class T>
 farpoint::ElementType type_of() {
   return sizeof(T) == 8 ? farpoint::ElementType::float64 : farpoint::ElementType::float32;
 }
 
 template <class T>
 double value(const Matrix<T>& m, Index i, Index j) {
-  return farpoint::squared_value(squared(m.row(i), m.row(j), m.columns), 1.0, type_of<T>());
+  return farpoint::scaled_value(squared(m.row(i), m.row(j), m.columns), 1.0, type_of<T>());
 }
 
 template <class T>

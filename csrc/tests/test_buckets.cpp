@@ -128,7 +128,7 @@ SelectResult plain_select(const Rows& rows, Index k, const Options& options) {
     for (Index i = 0; i < m.rows; ++i) {
       const auto at = static_cast<std::size_t>(i);
       const double value =
-          farpoint::squared_value(plain::squared(m.row(i), y, m.columns), options.scale, rows.type);
+          farpoint::scaled_value(plain::squared(m.row(i), y, m.columns), options.scale, rows.type);
       if (value < values[at]) {
         values[at] = value;
         result.labels[at] = label;

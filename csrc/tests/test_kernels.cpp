@@ -40,6 +40,29 @@ double from_half(std::uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+// What the float32 screens compute of two packed rows.
+float product(const float* x, const float* y, Index d) {
+  float sum = 0;
+  for (Index j = 0; j < d; ++j) {
+    sum += x[j] * y[j];
+  }
+  return sum;
+}
+float minus_sum_of_differences(const float* x, const float* y, Index d) {
+  float sum = 0;
+  for (Index j = 0; j < d; ++j) {
+    sum += std::abs(x[j] - y[j]);
+  }
+  return -sum;
+}
+float minus_largest_difference(const float* x, const float* y, Index d) {
+  float largest = 0;
+  for (Index j = 0; j < d; ++j) {
+    largest = std::max(largest, std::abs(x[j] - y[j]));
+  }
+  return -largest;
+}
+
 }  // namespace
 
 TEST_CASE("canonical sums are the contract's to the bit") {
@@ -60,6 +83,14 @@ TEST_CASE("canonical sums are the contract's to the bit") {
             plain::squared(singles.row(0), singles.row(1), d));
       CHECK(kernels.dot[f](bytes(singles.row(0)), bytes(singles.row(1)), d) ==
             plain::dot(singles.row(0), singles.row(1), d));
+      CHECK(kernels.absolute_difference[f](bytes(singles.row(0)), bytes(singles.row(1)), d) ==
+            plain::absolute(singles.row(0), singles.row(1), d));
+      CHECK(kernels.largest_difference[f](bytes(singles.row(0)), bytes(singles.row(1)), d) ==
+            plain::largest_difference(singles.row(0), singles.row(1), d));
+      CHECK(kernels.absolute_difference[g](bytes(doubles.row(0)), bytes(doubles.row(1)), d) ==
+            plain::absolute(doubles.row(0), doubles.row(1), d));
+      CHECK(kernels.largest_difference[g](bytes(doubles.row(0)), bytes(doubles.row(1)), d) ==
+            plain::largest_difference(doubles.row(0), doubles.row(1), d));
       CHECK(kernels.squared_difference[g](bytes(doubles.row(0)), bytes(doubles.row(1)), d) ==
             plain::squared(doubles.row(0), doubles.row(1), d));
       CHECK(kernels.dot[g](bytes(doubles.row(0)), bytes(doubles.row(1)), d) ==
@@ -142,8 +173,8 @@ TEST_CASE("largest magnitude, NaN and infinities wherever they are") {
 }
 
 TEST_CASE("packing and screening of small integers are exact") {
-  // Integer-valued floats: products and sums are exact in float32, so a threshold just below the product
-  // must let a pair survive, and one at it must not.
+  // Integer-valued floats: products, differences and sums are exact in float32, so a threshold just below
+  // the nearness must let a pair survive, and one at it must not.
   std::mt19937_64 random(2);
   std::uniform_int_distribution<int> digit(-4, 4);
   for (const Index d : {Index{1}, Index{5}, Index{16}, Index{37}}) {
@@ -179,40 +210,39 @@ TEST_CASE("packing and screening of small integers are exact") {
           tile[static_cast<std::size_t>(j) * picks + p] = others.row(static_cast<Index>(p))[j];
         }
       }
-      std::vector<float> point_bias(lanes, -0.25F);
-      std::vector<float> pick_bias(picks);
-      std::vector<std::uint32_t> survivors(picks);
-      for (const float shift : {-0.125F, 0.25F}) {
-        // dot > -0.25 + (dot0 + shift + ...) : survives exactly when its product beats lane 0's by enough.
-        for (std::size_t p = 0; p < picks; ++p) {
-          float product = 0;
-          for (Index j = 0; j < d; ++j) {
-            product +=
-                group[static_cast<std::size_t>(j) * lanes] * tile[static_cast<std::size_t>(j) * picks + p];
-          }
-          pick_bias[p] = product + shift;
+      for (Index l = 0; l < kernels.lanes; ++l) {
+        for (Index j = 0; j < d; ++j) {
+          const float element = l + 1 < kernels.lanes ? (points.row(l)[j] - 1.0F) * 0.5F : 0.0F;
+          CHECK(group[static_cast<std::size_t>(j * kernels.lanes + l)] == element);
         }
-        const bool any = kernels.screen_tile(group.data(), tile.data(), d, point_bias.data(),
-                                             pick_bias.data(), survivors.data());
-        std::uint32_t together = 0;
-        for (std::size_t p = 0; p < picks; ++p) {
-          std::uint32_t expected = 0;
-          for (std::size_t l = 0; l < lanes; ++l) {
-            float product = 0;
-            for (Index j = 0; j < d; ++j) {
-              const float element =
-                  l + 1 < lanes ? (points.row(static_cast<Index>(l))[j] - 1.0F) * 0.5F : 0.0F;
-              CHECK(group[static_cast<std::size_t>(j) * lanes + l] == element);
-              product += element * others.row(static_cast<Index>(p))[j];
+      }
+      for (const auto& [screen, nearness] :
+           {std::pair{kernels.product, &product}, std::pair{kernels.manhattan, &minus_sum_of_differences},
+            std::pair{kernels.chebyshev, &minus_largest_difference}}) {
+        const std::vector<float> point_bias(lanes, -0.25F);
+        std::vector<float> pick_bias(picks);
+        std::vector<std::uint32_t> survivors(picks);
+        for (const float shift : {-0.125F, 0.25F}) {
+          // nearness > -0.25 + (that of lane 0 + shift): survives where it beats that of lane 0 by enough.
+          for (std::size_t p = 0; p < picks; ++p) {
+            pick_bias[p] = nearness(packed.data(), others.row(static_cast<Index>(p)), d) + shift;
+          }
+          const bool any = screen.tile(group.data(), tile.data(), d, point_bias.data(), pick_bias.data(),
+                                       survivors.data());
+          std::uint32_t together = 0;
+          for (std::size_t p = 0; p < picks; ++p) {
+            const float* pick = others.row(static_cast<Index>(p));
+            std::uint32_t expected = 0;
+            for (std::size_t l = 0; l < lanes; ++l) {
+              const bool survives = nearness(rows[l], pick, d) > point_bias[l] + pick_bias[p];
+              expected |= static_cast<std::uint32_t>(survives) << l;
             }
-            expected |= static_cast<std::uint32_t>(product > point_bias[l] + pick_bias[p]) << l;
+            CHECK(survivors[p] == expected);
+            together |= expected;
+            CHECK(screen.row(group.data(), pick, d, point_bias.data(), pick_bias[p]) == expected);
           }
-          CHECK(survivors[p] == expected);
-          together |= expected;
-          CHECK(kernels.screen_row(group.data(), others.row(static_cast<Index>(p)), d, point_bias.data(),
-                                   pick_bias[p]) == expected);
+          CHECK(any == (together != 0));
         }
-        CHECK(any == (together != 0));
       }
       double norm = 0;
       for (Index j = 0; j < d; ++j) {
@@ -220,6 +250,89 @@ TEST_CASE("packing and screening of small integers are exact") {
       }
       CHECK(norms[0] == norm);
       CHECK(norms[lanes - 1] == 0);
+    });
+  }
+}
+
+TEST_CASE("rows as bytes: codes, what they leave over, and the distances between codes") {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  const float step = 0.02F;
+  for (const Index d : {Index{1}, Index{7}, Index{8}, Index{9}, Index{40}, Index{515}}) {
+    for_each_level([&](SimdLevel level) {
+      const auto& kernels = *farpoint::cpu::kernel_set(level).bytes;
+      const auto words = (d + 7) / 8;
+      const auto code_all = [&](const auto& screen, Index count, bool interleaved, Index stride,
+                                std::vector<std::uint64_t>& laid_out) {
+        std::vector<std::vector<std::uint8_t>> codes;
+        for (Index r = 0; r < count; ++r) {
+          std::vector<float> row(static_cast<std::size_t>(d));
+          for (float& x : row) {
+            x = static_cast<float>(normal(random));  // a few beyond the largest code
+          }
+          std::vector<std::uint8_t>& bytes =
+              codes.emplace_back(static_cast<std::size_t>(words * 8), std::uint8_t{0});
+          const double rest = screen.encode(row.data(), d, step, bytes.data());
+          double sum = 0;
+          double largest = 0;
+          for (Index j = 0; j < d; ++j) {
+            const auto k = static_cast<std::size_t>(j);
+            const double left = std::abs(row[k] - static_cast<double>(step) * (bytes[k] - 128));
+            sum += left;
+            largest = std::max(largest, left);
+            if (std::abs(row[k]) < 126 * step) {
+              CHECK(left < 0.5001 * step);
+            }
+          }
+          CHECK(rest == doctest::Approx(&screen == &kernels.manhattan ? sum : largest).epsilon(1e-12));
+          for (Index c = 0; c < words; ++c) {
+            const Index place = interleaved ? farpoint::cpu::byte_place(r, kernels.lanes) : r;
+            std::memcpy(&laid_out[static_cast<std::size_t>(c * stride + place)], bytes.data() + c * 8, 8);
+          }
+        }
+        return codes;
+      };
+      for (const auto* screen : {&kernels.manhattan, &kernels.chebyshev}) {
+        std::vector<std::uint64_t> group(static_cast<std::size_t>(words * kernels.lanes));
+        std::vector<std::uint64_t> tile(static_cast<std::size_t>(words * kernels.tile_picks));
+        const auto points = code_all(*screen, kernels.lanes, true, kernels.lanes, group);
+        const auto picks = code_all(*screen, kernels.tile_picks, false, kernels.tile_picks, tile);
+        const auto distance = [&](const std::vector<std::uint8_t>& x, const std::vector<std::uint8_t>& y) {
+          int sum = 0;
+          int largest = 0;
+          for (std::size_t j = 0; j < x.size(); ++j) {
+            sum += std::abs(x[j] - y[j]);
+            largest = std::max(largest, std::abs(x[j] - y[j]));
+          }
+          return static_cast<float>(screen == &kernels.manhattan ? sum : largest);
+        };
+        // At the distance itself a pair is skipped, a little above it survives.
+        for (const float shift : {0.0F, -0.5F}) {
+          const std::vector<float> point_bias(static_cast<std::size_t>(kernels.lanes), shift);
+          std::vector<float> pick_bias;
+          for (const auto& pick : picks) {
+            pick_bias.push_back(-distance(points[1], pick));
+          }
+          std::vector<std::uint32_t> survivors(picks.size());
+          const bool any = screen->tile(group.data(), tile.data(), words, point_bias.data(), pick_bias.data(),
+                                        survivors.data());
+          std::uint32_t together = 0;
+          for (std::size_t p = 0; p < picks.size(); ++p) {
+            std::uint32_t expected = 0;
+            for (std::size_t l = 0; l < points.size(); ++l) {
+              const bool survives = -distance(points[l], picks[p]) > shift + pick_bias[p];
+              expected |= static_cast<std::uint32_t>(survives) << l;
+            }
+            CHECK(survivors[p] == expected);
+            CHECK((expected >> 1 & 1U) == (shift < 0 ? 1U : 0U));
+            together |= expected;
+            std::vector<std::uint64_t> pick(static_cast<std::size_t>(words));
+            std::memcpy(pick.data(), picks[p].data(), picks[p].size());
+            CHECK(screen->row(group.data(), pick.data(), words, point_bias.data(), pick_bias[p]) == expected);
+          }
+          CHECK(any == (together != 0));
+        }
+      }
     });
   }
 }

@@ -76,9 +76,10 @@ def select(
         How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
         the rows that are not in `selected`). May be left out when `min_distance` is given. Asking for
         rows where every row is in `selected` is an error.
-    metric : {"euclidean", "sqeuclidean", "cosine"}
+    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}
         What `radii`, `h_min` and `min_distance` are measured in. Cosine distance is ``1 - cos(x, y)``;
-        zero rows are an error.
+        zero rows are an error. Manhattan distance is the sum of the absolute differences, chebyshev the
+        largest; a CUDA device has neither.
     start : int or {"center", "random"}
         The first pick: a row number, the row nearest the mean, or a random row (see `seed`). Has no
         meaning with `selected` or `anchors`: then the first pick is the row farthest from them.

@@ -1,7 +1,7 @@
 """The metrics: what the engines compute for each, and how that becomes a distance.
 
-Engines work with *stored values* (docs/contract.md): squared distances in a power-of-two unit, or
-cosine distances. Everything that turns values into what users see, and back, is here.
+Engines work with *stored values* (docs/contract.md): squared, manhattan or chebyshev distances in a
+power-of-two unit, or cosine distances. Everything that turns values into what users see, and back, is here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _COSINE_SLACK = 2.0**-40
 
 @dataclass(frozen=True)
 class Unit:
-    """How stored squared values relate to squared distances: value * 2**exponent, exponent even."""
+    """How stored values relate to (squared) distances: value * 2**exponent.
+
+    Even for squared distances.
+    """
 
     exponent: int
 
@@ -38,7 +41,7 @@ def _root(values: FloatArray, unit: Unit) -> FloatArray:
     return np.ldexp(np.sqrt(values), unit.exponent // 2)
 
 
-def _square(values: FloatArray, unit: Unit) -> FloatArray:
+def _scaled(values: FloatArray, unit: Unit) -> FloatArray:
     return np.ldexp(values, unit.exponent)
 
 
@@ -66,9 +69,14 @@ class Metric:
     """A metric of the public interface."""
 
     name: str
-    kind: str  # what the engines compute: "squared" or "cosine"
+    kind: str  # what the engines compute: "squared", "cosine", "manhattan" or "chebyshev"
     from_values: Callable[[FloatArray, Unit], FloatArray]
     largest_spread: Callable[[float], float]  # of two points within a covering radius of one centre
+
+    @property
+    def degree(self) -> int:
+        """Values are multiplied by c**degree where all elements are multiplied by c."""
+        return {"squared": 2, "cosine": 0}.get(self.kind, 1)
 
     def distances(self, values: npt.ArrayLike, unit: Unit) -> FloatArray:
         """Distances of an array of stored values; infinite where float64 does not hold them."""
@@ -109,7 +117,9 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("euclidean", "squared", _root, _double),
-        Metric("sqeuclidean", "squared", _square, _quadruple),
+        Metric("sqeuclidean", "squared", _scaled, _quadruple),
         Metric("cosine", "cosine", _identity, _double_angle),
+        Metric("manhattan", "manhattan", _scaled, _double),
+        Metric("chebyshev", "chebyshev", _scaled, _double),
     )
 }

@@ -388,11 +388,11 @@ def find_frame(
     if dtype == "float64":
         taming = _taming(metric, largest, smallest_row)
         if taming.exponent is not None:
-            largest, unit = math.ldexp(largest, taming.exponent), Unit(-2 * taming.exponent)
+            largest, unit = math.ldexp(largest, taming.exponent), Unit(-metric.degree * taming.exponent)
         elif taming.wanted:
             largest = 1.0
-    elif metric.kind == "squared":
-        unit = Unit(_value_exponent(largest, columns))
+    elif metric.degree > 0:
+        unit = Unit(_value_exponent(largest, columns, metric.degree))
     scale = 1.0 if dtype == "float64" else unit.scale
     return Frame(metric.kind, dtype, scale, largest, threads, device), unit, taming
 
@@ -410,12 +410,12 @@ def _plan(loaded: Loaded, dtype: str, partners: int) -> Plan:
     return Plan(backend)
 
 
-def _value_exponent(largest: float, dimension: int) -> int:
-    """Even e such that 4 d largest^2 <= 2**127 * 2**e: stored values use the top of float32's range."""
+def _value_exponent(largest: float, dimension: int, degree: int) -> int:
+    """Even e such that d (2 largest)^degree <= 2**127 * 2**e: values use the top of float32's range."""
     if largest == 0:
         return 0
     _, element_exponent = math.frexp(largest)
-    needed = 2 + (dimension - 1).bit_length() + 2 * element_exponent
+    needed = (dimension - 1).bit_length() + degree * (1 + element_exponent)
     exponent = needed - _FLOAT32_EXPONENT
     return exponent + exponent % 2
 

@@ -34,7 +34,7 @@ class KCenterGreedy:
         Labels decide nothing.
     seed : int, optional
         For the first row, where none has a label yet.
-    metric : {"euclidean", "sqeuclidean", "cosine"}
+    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}
     **options
         As for `farpoint.select`: `threads`, `progress`, `memory_limit`, ...
 

@@ -31,7 +31,7 @@ class CoreSet(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
 
     Parameters
     ----------
-    metric : {"euclidean", "sqeuclidean", "cosine"}
+    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}
     missing_label : scalar, str, np.nan or None
         What stands for a label that is missing.
     random_state : int, numpy.random.RandomState or None

@@ -283,7 +283,7 @@ class FarthestPointSelector(_RowSelector):
         it excludes `score_threshold`.
     random_state : int, numpy.random.RandomState or None
         For ``initialize="random"``.
-    metric : {"sqeuclidean", "euclidean", "cosine"}
+    metric : {"sqeuclidean", "euclidean", "cosine", "manhattan", "chebyshev"}
         What scores are measured in. "sqeuclidean" and "euclidean" select the same rows.
     backend, threads, memory_limit
         As for `farpoint.select`.

@@ -12,6 +12,10 @@ EXHAUSTED = 0
 BELOW_MINIMUM = 1
 FULL = 2
 
+# Frame.kind, as the kernels take it.
+SQUARED, COSINE, MANHATTAN, CHEBYSHEV = range(4)
+KINDS = {"squared": SQUARED, "cosine": COSINE, "manhattan": MANHATTAN, "chebyshev": CHEBYSHEV}
+
 _TAKEN = -1.0
 
 
@@ -52,11 +56,36 @@ def _dot_total(x, y, sums):
 
 
 @njit(nogil=True, cache=True)
-def _value(x, x_dot, y, y_dot, cosine, scale, double, sums):
-    if cosine:
+def _absolute_total(x, y, sums):
+    d = x.shape[0]
+    sums[:] = 0.0
+    whole = d - d % 16
+    for start in range(0, whole, 16):
+        for lane in range(16):
+            sums[lane] += abs(np.float64(x[start + lane]) - np.float64(y[start + lane]))
+    for j in range(whole, d):
+        sums[j - whole] += abs(np.float64(x[j]) - np.float64(y[j]))
+    return _halving_sum(sums)
+
+
+@njit(nogil=True, cache=True)
+def _largest_difference(x, y):
+    largest = 0.0
+    for j in range(x.shape[0]):
+        largest = max(largest, abs(np.float64(x[j]) - np.float64(y[j])))
+    return largest
+
+
+@njit(nogil=True, cache=True)
+def _value(x, x_dot, y, y_dot, kind, scale, double, sums):
+    if kind == COSINE:
         value = 1.0 - _dot_total(x, y, sums) / np.sqrt(x_dot * y_dot)
         if not value > 0.0:
             value = 0.0
+    elif kind == MANHATTAN:
+        value = _absolute_total(x, y, sums) * scale
+    elif kind == CHEBYSHEV:
+        value = _largest_difference(x, y) * scale
     else:
         value = _squared_total(x, y, sums) * scale
     return value if double else np.float64(np.float32(value))
@@ -95,7 +124,7 @@ def lower_block(
     shrink,
     absolute,
     to_packed,
-    cosine,
+    kind,
     scale,
     double,
 ):
@@ -107,10 +136,10 @@ def lower_block(
             if products[i, p] > bias + other_bias[p]:
                 value = _value(
                     rows[i],
-                    dots[i] if cosine else 0.0,
+                    dots[i] if kind == COSINE else 0.0,
                     other_rows[p],
-                    other_dots[p] if cosine else 0.0,
-                    cosine,
+                    other_dots[p] if kind == COSINE else 0.0,
+                    kind,
                     scale,
                     double,
                     sums,
@@ -136,7 +165,7 @@ def lower_pairs(
     shrink,
     absolute,
     to_packed,
-    cosine,
+    kind,
     scale,
     double,
 ):
@@ -150,10 +179,10 @@ def lower_pairs(
                 column = first_column + c
                 value = _value(
                     rows[row],
-                    dots[row] if cosine else 0.0,
+                    dots[row] if kind == COSINE else 0.0,
                     rows[column],
-                    dots[column] if cosine else 0.0,
-                    cosine,
+                    dots[column] if kind == COSINE else 0.0,
+                    kind,
                     scale,
                     double,
                     sums,
@@ -165,17 +194,42 @@ def lower_pairs(
 
 
 @njit(nogil=True, cache=True)
-def pairwise(x, y, out, cosine, scale, double):
+def lower_block_plainly(rows, other_rows, values, labels, first_label, kind, scale, double):
+    """Lower as lower_block does where there is no bound: every pair gets its distance."""
+    sums = np.empty(16)
+    for i in range(rows.shape[0]):
+        for p in range(other_rows.shape[0]):
+            value = _value(rows[i], 0.0, other_rows[p], 0.0, kind, scale, double, sums)
+            if value < values[i]:
+                values[i] = value
+                labels[i] = first_label if first_label < 0 else first_label + p
+
+
+@njit(nogil=True, cache=True)
+def lower_pairs_plainly(rows, first_row, first_column, columns, values, labels, kind, scale, double):
+    """Lower as lower_pairs does where there is no bound."""
+    sums = np.empty(16)
+    for i in range(values.shape[0]):
+        row = first_row + i
+        for column in range(max(first_column, row + 1), first_column + columns):
+            value = _value(rows[row], 0.0, rows[column], 0.0, kind, scale, double, sums)
+            if value < values[i]:
+                values[i] = value
+                labels[i] = column
+
+
+@njit(nogil=True, cache=True)
+def pairwise(x, y, out, kind, scale, double):
     """All values of a block of rows."""
     sums = np.empty(16)
     x_dots = np.zeros(x.shape[0])
     y_dots = np.zeros(y.shape[0])
-    if cosine:
+    if kind == COSINE:
         self_dots(x, x_dots)
         self_dots(y, y_dots)
     for i in range(x.shape[0]):
         for j in range(y.shape[0]):
-            out[i, j] = _value(x[i], x_dots[i], y[j], y_dots[j], cosine, scale, double, sums)
+            out[i, j] = _value(x[i], x_dots[i], y[j], y_dots[j], kind, scale, double, sums)
 
 
 @njit(nogil=True, cache=True)
@@ -190,7 +244,7 @@ def pick(
     minimum_value,
     picked_rows,
     picked_values,
-    cosine,
+    kind,
     scale,
     double,
 ):
@@ -227,10 +281,10 @@ def pick(
                 continue
             value = _value(
                 rows[c],
-                dots[c] if cosine else 0.0,
+                dots[c] if kind == COSINE else 0.0,
                 rows[best],
-                dots[best] if cosine else 0.0,
-                cosine,
+                dots[best] if kind == COSINE else 0.0,
+                kind,
                 scale,
                 double,
                 sums,

@@ -43,7 +43,7 @@ class Capabilities:
 class Frame:
     """What all matrices of one call share."""
 
-    kind: str  # "squared" or "cosine"
+    kind: str  # "squared", "cosine", "manhattan" or "chebyshev"
     dtype: str  # element type of every matrix of the call
     scale: float  # the contract's power of two; 1 for float64 and for cosine
     largest: float  # upper bound of |element|

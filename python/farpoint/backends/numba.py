@@ -3,7 +3,7 @@
 A candidate set is kept current against every new pick; as long as its best point cannot be beaten by the
 old distances outside it, the pick is exact. Pending picks then reach all other rows as one blocked matrix
 product in float32, certified by the bound of csrc/core/bounds.h; what the bound lets through gets its
-canonical distance.
+canonical distance. Manhattan and chebyshev distances are not made of products: there every pair gets its own.
 """
 
 from __future__ import annotations
@@ -131,6 +131,11 @@ def _product_rows(columns: int) -> int:
     return max(64, min(_BLOCK_ROWS, _PRODUCT_WORK // (_CHUNK_ROWS * columns)))
 
 
+def _refined_rows(other_rows: Matrix) -> int:
+    """Rows of a block that gets its distances to all of `other_rows`."""
+    return max(1, min(_BLOCK_ROWS, _REFINE_WORK // max(1, other_rows.size)))
+
+
 def _least_memory(matrices: list[HostMatrix], frame: Frame) -> int:
     """Bytes of a call on these matrices, the first of them updated, beside its results."""
     copied = sum(
@@ -219,7 +224,8 @@ class _Workspace:
         self.team = team
         self.kernels = _kernels()
         self.side = self.read(matrix)
-        self.screen = _Screen(self.side, frame)
+        self.kind = self.kernels.KINDS[frame.kind]
+        self.screen = _Screen(self.side, frame) if frame.kind in ("squared", "cosine") else None
 
     def read(self, matrix: HostMatrix) -> _Side:
         return _side(matrix, self.frame)
@@ -234,6 +240,9 @@ class _Workspace:
     ) -> None:
         """Lower `values` of all rows of the workspace's side by rows `chunk` of another side."""
         screen, own = self.screen, self.side
+        if screen is None:
+            self._lower_plainly(values, labels, side.rows[chunk], first_label)
+            return
         packed = screen.pack(side, chunk)
         other_rows = np.ascontiguousarray(side.rows[chunk])
         other_dots = side.self_dots[chunk] if screen.cosine else side.self_dots
@@ -257,12 +266,32 @@ class _Workspace:
                 screen.shrink,
                 screen.absolute,
                 screen.to_packed,
-                screen.cosine,
+                self.kind,
                 self.frame.scale,
                 self.frame.stored is np.float64,
             )
 
         for _ in self.team.map(lower_block, _blocks(len(own.rows), _product_rows(own.rows.shape[1]))):
+            pass
+
+    def _lower_plainly(
+        self, values: ValueArray, labels: IndexArray, other_rows: Matrix, first_label: int
+    ) -> None:
+        other_rows = np.ascontiguousarray(other_rows)
+
+        def lower_block(rows: slice) -> None:
+            self.kernels.lower_block_plainly(
+                self.side.rows[rows],
+                other_rows,
+                values[rows],
+                labels[rows],
+                first_label,
+                self.kind,
+                self.frame.scale,
+                self.frame.stored is np.float64,
+            )
+
+        for _ in self.team.map(lower_block, _blocks(len(self.side.rows), _refined_rows(other_rows))):
             pass
 
 
@@ -271,7 +300,7 @@ class NumbaBackend:
 
     name = "numba"
     capabilities = Capabilities(
-        metrics=frozenset({"euclidean", "sqeuclidean", "cosine"}),
+        metrics=frozenset({"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
     )
 
@@ -329,6 +358,9 @@ class NumbaBackend:
     def _pairs_above(workspace: _Workspace, rows: slice, values: ValueArray, labels: IndexArray) -> None:
         """Nearest row above each of `rows`, if nearer than `values`."""
         screen, side = workspace.screen, workspace.side
+        if screen is None:
+            NumbaBackend._pairs_above_plainly(workspace, rows, values, labels)
+            return
         packed = screen.pack(side, rows)
         share = -(-len(values) // workspace.frame.threads)
         share = max(1, min(share, _product_rows(side.rows.shape[1])))
@@ -354,12 +386,37 @@ class NumbaBackend:
                     screen.shrink,
                     screen.absolute,
                     screen.to_packed,
-                    screen.cosine,
+                    workspace.kind,
                     workspace.frame.scale,
                     workspace.frame.stored is np.float64,
                 )
 
             for _ in workspace.team.map(lower, _blocks(len(values), share)):
+                pass
+
+    @staticmethod
+    def _pairs_above_plainly(
+        workspace: _Workspace, rows: slice, values: ValueArray, labels: IndexArray
+    ) -> None:
+        everything = workspace.side.rows
+        for chunk in _blocks(len(everything), _CHUNK_ROWS):
+            if chunk.stop <= rows.start + 1:
+                continue
+
+            def lower(local: slice, chunk: slice = chunk) -> None:
+                workspace.kernels.lower_pairs_plainly(
+                    everything,
+                    rows.start + local.start,
+                    chunk.start,
+                    chunk.stop - chunk.start,
+                    values[local],
+                    labels[local],
+                    workspace.kind,
+                    workspace.frame.scale,
+                    workspace.frame.stored is np.float64,
+                )
+
+            for _ in workspace.team.map(lower, _blocks(len(values), _refined_rows(everything[chunk]))):
                 pass
 
     def pairwise(self, problem: PairProblem) -> ValueArray:
@@ -369,13 +426,13 @@ class NumbaBackend:
         out = np.empty((len(problem.x), len(problem.y)))
         x = np.ascontiguousarray(problem.x, dtype=frame.stored)
         y = np.ascontiguousarray(problem.y, dtype=frame.stored)
-        cosine = frame.kind == "cosine"
+        kind = kernels.KINDS[frame.kind]
         columns = max(1, _REFINE_WORK // (_PAIRWISE_ROWS * x.shape[1]))
 
         def fill(block: tuple[slice, slice]) -> None:
             rows, others = block
             kernels.pairwise(
-                x[rows], y[others], out[rows, others], cosine, frame.scale, frame.stored is np.float64
+                x[rows], y[others], out[rows, others], kind, frame.scale, frame.stored is np.float64
             )
 
         with _team(frame.threads) as team:
@@ -552,7 +609,7 @@ def _plain_loop(
             minimum_value,
             picked_rows,
             picked_values,
-            frame.kind == "cosine",
+            kernels.KINDS[frame.kind],
             frame.scale,
             frame.stored is np.float64,
         )

@@ -58,6 +58,10 @@ def values_to_row(points: HostMatrix, row: Matrix, frame: Frame) -> ValueArray:
         if frame.kind == "cosine":
             cosine = _sum16(x * y) / np.sqrt(_sum16(x * x) * _sum16(y * y))
             block = np.maximum(1.0 - cosine, 0.0)
+        elif frame.kind == "manhattan":
+            block = _sum16(np.abs(x - y)) * frame.scale
+        elif frame.kind == "chebyshev":
+            block = np.abs(x - y).max(axis=1) * frame.scale
         else:
             difference = x - y
             block = _sum16(difference * difference) * frame.scale
@@ -70,7 +74,7 @@ class ReferenceBackend:
 
     name = "reference"
     capabilities = Capabilities(
-        metrics=frozenset({"euclidean", "sqeuclidean", "cosine"}),
+        metrics=frozenset({"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
     )
 
