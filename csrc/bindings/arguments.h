@@ -49,6 +49,12 @@ inline Metric metric_kind(const std::string& name) {
   if (name == "cosine") {
     return Metric::cosine;
   }
+  if (name == "hamming") {
+    return Metric::hamming;
+  }
+  if (name == "jaccard") {
+    return Metric::jaccard;
+  }
   throw std::invalid_argument("unknown metric kind '" + name + "'");
 }
 

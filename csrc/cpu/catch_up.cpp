@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "core/tuning.h"
+#include "cpu/bit_screen.h"
 #include "cpu/screens.h"
 
 namespace farpoint::cpu {
@@ -230,6 +231,8 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
       run_bands(state, threshold, rows);
     } else if (state.codes) {
       run(state, CodeScreen(state), threshold, rows);
+    } else if (counts_bits(state.points.frame().metric())) {
+      run(state, BitScreen(state), threshold, rows);
     } else {
       run(state, FloatScreen(state), threshold, rows);
     }

@@ -108,16 +108,18 @@ class PairSweep {
   BestPair& shared_;
 };
 
+template <class Chunk>
 void sweep_chunks(const Points& points, BestPair& shared, WorkMemory& memory, ThreadTeam& team,
                   Control& control) {
   const Frame& frame = points.frame();
-  const Index groups = groups_in_block(frame.dimension() * static_cast<Index>(sizeof(float)), frame.lanes(),
-                                       points.size(), team.size());
-  ThreadBlocks<FloatBlock> blocks(team.size(), [&] { return FloatBlock(points, groups); });
-  PairSweep<FloatChunk> sweep(points, shared);
+  const Index groups =
+      groups_in_block(Chunk::row_bytes(frame), Chunk::lanes(frame), points.size(), team.size());
+  using Block = Chunk::Block;
+  ThreadBlocks<Block> blocks(team.size(), [&] { return Block(points, groups); });
+  PairSweep<Chunk> sweep(points, shared);
   for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
     const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
-    const FloatChunk chunk(points, offset, end_row, memory);
+    const Chunk chunk(points, offset, end_row, memory);
     team.for_each(end_row, blocks.rows(), control, [&](int thread, Index begin, Index end) {
       sweep.run(blocks.fill(thread, begin, end), begin, chunk, offset, control, thread);
     });
@@ -229,8 +231,10 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
   const Points points(problem.x, frame, memory, team, control);
   control.throw_if_stopped();
   BestPair shared;
-  if (!codes || !sweep_codes(problem, points, shared, memory, team, control)) {
-    sweep_chunks(points, shared, memory, team, control);
+  if (counts_bits(problem.metric)) {
+    sweep_chunks<BitChunk>(points, shared, memory, team, control);
+  } else if (!codes || !sweep_codes(problem, points, shared, memory, team, control)) {
+    sweep_chunks<FloatChunk>(points, shared, memory, team, control);
   }
   control.throw_if_stopped();
   return shared.get();

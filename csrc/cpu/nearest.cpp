@@ -16,9 +16,10 @@ std::size_t at(Index i) {
 }
 
 // Rows [begin, begin + block rows) of x against a chunk of y that starts at row `offset`.
-void meet_chunk(const Points& x, const Points& y, FloatBlock& block, Index begin, const FloatChunk& chunk,
-                Index offset, std::span<double> values, std::span<Index> indices, Control& control,
-                int thread) {
+template <class Chunk>
+void meet_chunk(const Points& x, const Points& y, typename Chunk::Block& block, Index begin,
+                const Chunk& chunk, Index offset, std::span<double> values, std::span<Index> indices,
+                Control& control, int thread) {
   const Frame& frame = x.frame();
   for (Index slot = 0; slot < block.living(); ++slot) {
     block.set_value(slot, values[at(begin + slot)]);
@@ -42,16 +43,17 @@ void meet_chunk(const Points& x, const Points& y, FloatBlock& block, Index begin
   }
 }
 
+template <class Chunk>
 void nearest_in_chunks(const Points& x, const Points& y, std::span<double> values, std::span<Index> indices,
                        WorkMemory& memory, ThreadTeam& team, Control& control) {
   std::ranges::fill(values, kInfinity);
   std::ranges::fill(indices, Index{-1});
   const Frame& frame = x.frame();
-  const Index groups = groups_in_block(frame.dimension() * static_cast<Index>(sizeof(float)), frame.lanes(),
-                                       x.size(), team.size());
-  ThreadBlocks<FloatBlock> blocks(team.size(), [&] { return FloatBlock(x, groups); });
+  const Index groups = groups_in_block(Chunk::row_bytes(frame), Chunk::lanes(frame), x.size(), team.size());
+  using Block = Chunk::Block;
+  ThreadBlocks<Block> blocks(team.size(), [&] { return Block(x, groups); });
   for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
-    const FloatChunk chunk(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
+    const Chunk chunk(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
     team.for_each(x.size(), blocks.rows(), control, [&](int thread, Index begin, Index end) {
       meet_chunk(x, y, blocks.fill(thread, begin, end), begin, chunk, offset, values, indices, control,
                  thread);
@@ -111,8 +113,10 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Points x(problem.x, frame, memory, team, control);
   const Points y(problem.y, frame, memory, team, control);
   control.throw_if_stopped();
-  if (!codes || !nearest_by_codes(problem, x, y, values, indices, memory, team, control)) {
-    nearest_in_chunks(x, y, values, indices, memory, team, control);
+  if (counts_bits(problem.metric)) {
+    nearest_in_chunks<BitChunk>(x, y, values, indices, memory, team, control);
+  } else if (!codes || !nearest_by_codes(problem, x, y, values, indices, memory, team, control)) {
+    nearest_in_chunks<FloatChunk>(x, y, values, indices, memory, team, control);
   }
   control.throw_if_stopped();
 }

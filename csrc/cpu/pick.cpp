@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "core/tuning.h"
+#include "cpu/bit_screen.h"
 #include "cpu/screens.h"
 
 namespace farpoint::cpu {
@@ -325,6 +326,9 @@ PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest
              SelectResult& result) {
   if (state.codes) {
     return PickLoop(state, CodeScreen(state), threshold, request, result).run();
+  }
+  if (counts_bits(state.points.frame().metric())) {
+    return PickLoop(state, BitScreen(state), threshold, request, result).run();
   }
   return PickLoop(state, FloatScreen(state), threshold, request, result).run();
 }

@@ -15,6 +15,7 @@
 #include "core/control.h"
 #include "core/select.h"
 #include "core/tuning.h"
+#include "cpu/bit_tiles.h"
 #include "cpu/cells.h"
 #include "cpu/codes.h"
 #include "cpu/head.h"
@@ -146,6 +147,7 @@ struct SelectState {
   std::unique_ptr<CodeTiles> code_tiles;    // of the picks, in the coordinates of `codes`
   std::unique_ptr<PickCodes> whole_picks;   // the picks' numbers in these coordinates, if there are heads
   std::unique_ptr<FloatTiles> float_tiles;  // of the picks, for the float32 screen
+  std::unique_ptr<BitTiles> bit_tiles;      // of the picks, for packed bits
 
   // By the screen, and by looking into cells.
   ScreenCounts screened;

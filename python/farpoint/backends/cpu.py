@@ -51,7 +51,7 @@ class CpuBackend:
 
     name = "cpu"
     capabilities = Capabilities(
-        metrics=frozenset({"euclidean", "sqeuclidean", "cosine"}),
+        metrics=frozenset({"euclidean", "sqeuclidean", "cosine", "hamming", "jaccard"}),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
     )
 
