@@ -108,20 +108,45 @@ class PairSweep {
   BestPair& shared_;
 };
 
-template <class Chunk>
 void sweep_chunks(const Points& points, BestPair& shared, WorkMemory& memory, ThreadTeam& team,
                   Control& control) {
   const Frame& frame = points.frame();
-  const Index groups =
-      groups_in_block(Chunk::row_bytes(frame), Chunk::lanes(frame), points.size(), team.size());
-  using Block = Chunk::Block;
-  ThreadBlocks<Block> blocks(team.size(), [&] { return Block(points, groups); });
-  PairSweep<Chunk> sweep(points, shared);
+  const Index groups = groups_in_block(frame.dimension() * static_cast<Index>(sizeof(float)), frame.lanes(),
+                                       points.size(), team.size());
+  ThreadBlocks<FloatBlock> blocks(team.size(), [&] { return FloatBlock(points, groups); });
+  PairSweep<FloatChunk> sweep(points, shared);
   for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
     const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
-    const Chunk chunk(points, offset, end_row, memory);
+    const FloatChunk chunk(points, offset, end_row, memory);
     team.for_each(end_row, blocks.rows(), control, [&](int thread, Index begin, Index end) {
       sweep.run(blocks.fill(thread, begin, end), begin, chunk, offset, control, thread);
+    });
+  }
+}
+
+// Packed bits: rows by columns, a chunk at a time, and before it the rows that come before its last.
+void sweep_bits(const Points& points, BestPair& shared, WorkMemory& memory, ThreadTeam& team,
+                Control& control) {
+  const Frame& frame = points.frame();
+  for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
+    const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
+    const BitColumns columns = columns_of(points, offset, end_row, memory);
+    team.for_each(end_row - 1, rows_of_bits(frame), control, [&](int, Index begin, Index end) {
+      SetBits set;
+      ClosestPair best = shared.get();
+      for (Index i = begin; i < end && (best.value > 0.0 || i <= best.i); ++i) {
+        list_bits(frame, points.row(i), set);
+        const Index first = std::max(i + 1 - offset, Index{0});
+        for (Index block = first / kBlockPicks; block < columns.blocks(); ++block) {
+          const BitBound bound =
+              bit_bound(frame.metric(), static_cast<double>(set.size()), bound_for_row(i, best));
+          columns.screen(set, bound, block, first, [&](Index j, double value) {
+            if (value <= best.value) {
+              best = shared.offer({value, i, offset + j});
+            }
+          });
+        }
+      }
     });
   }
 }
@@ -232,9 +257,9 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
   control.throw_if_stopped();
   BestPair shared;
   if (counts_bits(problem.metric)) {
-    sweep_chunks<BitChunk>(points, shared, memory, team, control);
+    sweep_bits(points, shared, memory, team, control);
   } else if (!codes || !sweep_codes(problem, points, shared, memory, team, control)) {
-    sweep_chunks<FloatChunk>(points, shared, memory, team, control);
+    sweep_chunks(points, shared, memory, team, control);
   }
   control.throw_if_stopped();
   return shared.get();

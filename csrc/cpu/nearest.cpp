@@ -16,10 +16,9 @@ std::size_t at(Index i) {
 }
 
 // Rows [begin, begin + block rows) of x against a chunk of y that starts at row `offset`.
-template <class Chunk>
-void meet_chunk(const Points& x, const Points& y, typename Chunk::Block& block, Index begin,
-                const Chunk& chunk, Index offset, std::span<double> values, std::span<Index> indices,
-                Control& control, int thread) {
+void meet_chunk(const Points& x, const Points& y, FloatBlock& block, Index begin, const FloatChunk& chunk,
+                Index offset, std::span<double> values, std::span<Index> indices, Control& control,
+                int thread) {
   const Frame& frame = x.frame();
   for (Index slot = 0; slot < block.living(); ++slot) {
     block.set_value(slot, values[at(begin + slot)]);
@@ -43,20 +42,45 @@ void meet_chunk(const Points& x, const Points& y, typename Chunk::Block& block, 
   }
 }
 
-template <class Chunk>
 void nearest_in_chunks(const Points& x, const Points& y, std::span<double> values, std::span<Index> indices,
                        WorkMemory& memory, ThreadTeam& team, Control& control) {
   std::ranges::fill(values, kInfinity);
   std::ranges::fill(indices, Index{-1});
   const Frame& frame = x.frame();
-  const Index groups = groups_in_block(Chunk::row_bytes(frame), Chunk::lanes(frame), x.size(), team.size());
-  using Block = Chunk::Block;
-  ThreadBlocks<Block> blocks(team.size(), [&] { return Block(x, groups); });
+  const Index groups = groups_in_block(frame.dimension() * static_cast<Index>(sizeof(float)), frame.lanes(),
+                                       x.size(), team.size());
+  ThreadBlocks<FloatBlock> blocks(team.size(), [&] { return FloatBlock(x, groups); });
   for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
-    const Chunk chunk(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
+    const FloatChunk chunk(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
     team.for_each(x.size(), blocks.rows(), control, [&](int thread, Index begin, Index end) {
       meet_chunk(x, y, blocks.fill(thread, begin, end), begin, chunk, offset, values, indices, control,
                  thread);
+    });
+  }
+}
+
+// Packed bits: rows of y by columns, a chunk at a time.
+void nearest_bits(const Points& x, const Points& y, std::span<double> values, std::span<Index> indices,
+                  WorkMemory& memory, ThreadTeam& team, Control& control) {
+  std::ranges::fill(values, kInfinity);
+  std::ranges::fill(indices, Index{-1});
+  const Frame& frame = x.frame();
+  for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
+    const BitColumns columns = columns_of(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
+    team.for_each(x.size(), rows_of_bits(frame), control, [&](int, Index begin, Index end) {
+      SetBits set;
+      for (Index i = begin; i < end; ++i) {
+        list_bits(frame, x.row(i), set);
+        for (Index block = 0; block < columns.blocks(); ++block) {
+          const BitBound bound = bit_bound(frame.metric(), static_cast<double>(set.size()), values[at(i)]);
+          columns.screen(set, bound, block, 0, [&](Index j, double value) {
+            if (value < values[at(i)]) {
+              values[at(i)] = value;
+              indices[at(i)] = offset + j;
+            }
+          });
+        }
+      }
     });
   }
 }
@@ -114,9 +138,9 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Points y(problem.y, frame, memory, team, control);
   control.throw_if_stopped();
   if (counts_bits(problem.metric)) {
-    nearest_in_chunks<BitChunk>(x, y, values, indices, memory, team, control);
+    nearest_bits(x, y, values, indices, memory, team, control);
   } else if (!codes || !nearest_by_codes(problem, x, y, values, indices, memory, team, control)) {
-    nearest_in_chunks<FloatChunk>(x, y, values, indices, memory, team, control);
+    nearest_in_chunks(x, y, values, indices, memory, team, control);
   }
   control.throw_if_stopped();
 }

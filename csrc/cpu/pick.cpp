@@ -328,7 +328,7 @@ PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest
     return PickLoop(state, CodeScreen(state), threshold, request, result).run();
   }
   if (counts_bits(state.points.frame().metric())) {
-    return PickLoop(state, BitScreen(state), threshold, request, result).run();
+    return PickLoop(state, BitScreen(state.points), threshold, request, result).run();
   }
   return PickLoop(state, FloatScreen(state), threshold, request, result).run();
 }

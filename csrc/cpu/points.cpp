@@ -69,9 +69,7 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
 
 double Frame::value(const std::byte* x, double x_dot_x, const std::byte* y, double y_dot_y) const {
   if (counts_bits(metric_)) {
-    const auto dot = static_cast<double>(kernels_.bits->common(x, y, dimension_));
-    return metric_ == Metric::hamming ? hamming_value(dot, x_dot_x, y_dot_y)
-                                      : jaccard_value(dot, x_dot_x, y_dot_y);
+    return bit_value(static_cast<double>(kernels_.bits->common(x, y, dimension_)), x_dot_x, y_dot_y);
   }
   const auto t = static_cast<std::size_t>(type_);
   if (metric_ == Metric::cosine) {

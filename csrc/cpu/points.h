@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/bounds.h"
+#include "core/contract.h"
 #include "core/types.h"
 #include "cpu/bit_kernels.h"
 #include "cpu/kernels.h"
@@ -64,6 +65,11 @@ class Frame {
       return static_cast<double>(kernels_.bits->common(x, x, dimension_));
     }
     return kernels_.refine->dot[static_cast<int>(type_)](x, x, dimension_);
+  }
+  // Canonical stored value of a pair of packed bits of which so many are set in both, and in each.
+  double bit_value(double common, double x_bits, double y_bits) const {
+    return metric_ == Metric::hamming ? hamming_value(common, x_bits, y_bits)
+                                      : jaccard_value(common, x_bits, y_bits);
   }
   // Canonical stored value of a pair; the self products matter where needs_self_dots() says so.
   double value(const std::byte* x, double x_dot_x, const std::byte* y, double y_dot_y) const;

@@ -3,7 +3,7 @@
 //   FloatScreen   float32 products of packed rows; survivors go to refinement
 //   CodeScreen    int8 products of coded rows: whole rows, or prefixes of their heads (head.h), whose
 //                 survivors are tested once more with the codes of the whole row
-//   BitScreen     (bit_screen.h) counts of common bits, exact; survivors go to refinement
+// BitScreen of packed bits is in bit_screen.h.
 //
 // A screen says which pairs can be skipped; it never changes a result.
 #pragma once

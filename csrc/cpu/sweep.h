@@ -1,4 +1,4 @@
-// What nearest.cpp and closest_pair.cpp share: rows in consecutive blocks against chunks of packed tiles.
+// What nearest.cpp and closest_pair.cpp share: rows in consecutive blocks against chunks of float32 tiles.
 #pragma once
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/tuning.h"
-#include "cpu/bit_screen.h"
+#include "cpu/bit_columns.h"
 #include "cpu/distances.h"
 #include "cpu/memory_plan.h"
 #include "cpu/screens.h"
@@ -39,12 +39,10 @@ inline bool plan_codes(const DistanceProblem& problem, const Frame& frame, Index
   return false;
 }
 
-// Screens over rows [begin, end) of a matrix, packed as they are: less memory than packing all of them.
+// A screen over rows [begin, end) of a matrix, packed as they are: less memory than packing all of them.
 class FloatChunk {
  public:
   using Block = FloatBlock;
-  static int lanes(const Frame& frame) { return frame.lanes(); }
-  static Index row_bytes(const Frame& frame) { return frame.dimension() * static_cast<Index>(sizeof(float)); }
 
   FloatChunk(const Points& y, Index begin, Index end, WorkMemory& memory)
       : frame_(&y.frame()), tiles_(memory, y.frame().screen(), y.frame().dimension()) {
@@ -68,35 +66,14 @@ class FloatChunk {
   FloatTiles tiles_;
 };
 
-class BitChunk {
- public:
-  using Block = BitBlock;
-  static int lanes(const Frame& frame) { return frame.bits().lanes; }
-  static Index row_bytes(const Frame& frame) {
-    return frame.words() * static_cast<Index>(sizeof(std::uint64_t));
+// Packed bits: rows [begin, end) by columns.
+inline BitColumns columns_of(const Points& y, Index begin, Index end, WorkMemory& memory) {
+  BitColumns columns(memory, y.frame());
+  for (Index j = begin; j < end; ++j) {
+    columns.append(y.row(j));
   }
-
-  BitChunk(const Points& y, Index begin, Index end, WorkMemory& memory)
-      : tiles_(memory, y.frame().words()), screen_(y.frame(), tiles_) {
-    for (Index j = begin; j < end; ++j) {
-      tiles_.append(y.frame(), y.row(j), y.self_dot(j));
-    }
-  }
-  BitChunk(const BitChunk&) = delete;
-  BitChunk& operator=(const BitChunk&) = delete;
-
-  static int tile_picks() { return kBitTilePicks; }
-  int lanes() const { return screen_.lanes(); }
-  Index tiles() const { return tiles_.tiles(); }
-  bool screen(const Block& block, Index g, Index tile, std::uint32_t* survivors) const {
-    return screen_.screen(block, g, tile, survivors);
-  }
-  static bool confirm(const Block& /*block*/, Index /*slot*/, Index /*pick*/) { return true; }
-
- private:
-  BitTiles tiles_;
-  BitTileScreen screen_;
-};
+  return columns;
+}
 
 inline Index groups_in_block(Index row_bytes, int lanes, Index rows, int threads) {
   const Index share = rows / (Index{4} * threads * lanes) + 1;
