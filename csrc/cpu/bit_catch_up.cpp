@@ -15,22 +15,23 @@ std::size_t at(Index i) {
 
 class BitCatchUp {
  public:
-  BitCatchUp(SelectState& state, const Threshold& threshold) : state_(&state), threshold_(threshold) {}
+  BitCatchUp(SelectState& state, const Threshold& threshold)
+      : state_(&state), threshold_(threshold), lists_(state.points.frame()) {}
 
   void run(std::span<const Index> rows, ScreenCounts& counts, bool main_thread) {
     const BitColumns& columns = *state_->bit_columns;
-    set_.resize(std::max(set_.size(), rows.size()));
+    lists_.clear();
     Index block = columns.blocks();
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      list_bits(state_->points.frame(), state_->points.row(rows[r]), set_[r]);
-      block = std::min(block, state_->progress[at(rows[r])] / kBlockPicks);
+    for (const Index row : rows) {
+      lists_.append(state_->points.row(row));
+      block = std::min(block, state_->progress[at(row)] / kBlockPicks);
     }
     for (; block < columns.blocks(); ++block) {
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const Index row = rows[r];
         if (threshold_.admits(state_->values[at(row)], row) &&
             state_->progress[at(row)] < (block + 1) * kBlockPicks) {
-          meet(row, set_[r], block, counts);
+          meet(row, lists_.row(static_cast<Index>(r)), block, counts);
         }
       }
       if (main_thread ? state_->control.poll() : state_->control.stopped()) {
@@ -40,7 +41,7 @@ class BitCatchUp {
   }
 
  private:
-  void meet(Index row, const SetBits& set, Index block, ScreenCounts& counts) {
+  void meet(Index row, SetBits set, Index block, ScreenCounts& counts) {
     const BitColumns& columns = *state_->bit_columns;
     double& value = state_->values[at(row)];
     Index& progress = state_->progress[at(row)];
@@ -57,7 +58,7 @@ class BitCatchUp {
 
   SelectState* state_;
   Threshold threshold_;
-  std::vector<SetBits> set_;
+  BitLists lists_;
 };
 
 }  // namespace

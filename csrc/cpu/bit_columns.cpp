@@ -6,6 +6,7 @@ namespace farpoint::cpu {
 
 BitColumns::BitColumns(WorkMemory& memory, const Frame& frame)
     : frame_(&frame),
+      list_(frame),
       line_(frame.dimension() * 8 * kBlockWords),
       columns_(memory, "columns of picks", line_,
                tuning::kPickSlabBytes / (line_ * static_cast<Index>(sizeof(std::uint64_t)))) {}
@@ -19,31 +20,17 @@ void BitColumns::append(const std::byte* row) {
     std::fill_n(columns_.entry(block), line_, std::uint64_t{0});
     counts_.emplace_back();
   }
-  list_bits(*frame_, row, set_);
+  const SetBits set = list_.only(row);
   std::uint64_t* const columns = columns_.entry(block) + word;
-  for (const std::uint32_t bit : set_) {
+  for (const std::uint32_t bit : set) {
     columns[static_cast<Index>(bit) * kBlockWords] |= std::uint64_t{1} << (place % 64);
   }
   Counts& counts = counts_.back();
-  const auto count = static_cast<double>(set_.size());
+  const auto count = static_cast<double>(set.size());
   counts.of[static_cast<std::size_t>(place)] = count;
   counts.least[word] = place % 64 == 0 ? count : std::min(counts.least[word], count);
   counts.most[word] = std::max(counts.most[word], count);
   ++size_;
-}
-
-void list_bits(const Frame& frame, const std::byte* row, SetBits& set) {
-  set.clear();
-  const Index words = frame.words();
-  const Index bytes = frame.dimension();
-  constexpr Index kWord = sizeof(std::uint64_t);
-  for (Index w = 0; w < words; ++w) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, row + w * kWord, static_cast<std::size_t>(std::min(kWord, bytes - w * kWord)));
-    for (; word != 0; word &= word - 1) {
-      set.push_back(static_cast<std::uint32_t>(w * 64 + std::countr_zero(word)));
-    }
-  }
 }
 
 }  // namespace farpoint::cpu

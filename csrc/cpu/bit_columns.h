@@ -20,7 +20,39 @@
 namespace farpoint::cpu {
 
 // Which bits of a row are set, rising.
-using SetBits = std::vector<std::uint32_t>;
+using SetBits = std::span<const std::uint32_t>;
+
+// Those of some rows.
+class BitLists {
+ public:
+  explicit BitLists(const Frame& frame) : frame_(&frame) {}
+
+  void clear() { starts_.assign(1, 0); }
+  void append(const std::byte* row) {
+    // Room for the longest row and what its last word writes beyond it.
+    const auto room = static_cast<std::size_t>(frame_->dimension() * 8 + kListSlack);
+    if (numbers_.size() < starts_.back() + room) {
+      numbers_.resize(starts_.back() + room);
+    }
+    const Index count = frame_->bits().list_bits(row, frame_->dimension(), numbers_.data() + starts_.back());
+    starts_.push_back(starts_.back() + static_cast<std::size_t>(count));
+  }
+  SetBits row(Index r) const {
+    const auto first = starts_[static_cast<std::size_t>(r)];
+    return {numbers_.data() + first, starts_[static_cast<std::size_t>(r) + 1] - first};
+  }
+  // Of one row alone.
+  SetBits only(const std::byte* row) {
+    clear();
+    append(row);
+    return this->row(0);
+  }
+
+ private:
+  const Frame* frame_;
+  std::vector<std::uint32_t> numbers_;
+  std::vector<std::size_t> starts_{0};
+};
 
 class BitColumns {
  public:
@@ -33,7 +65,7 @@ class BitColumns {
   // Calls visit(pick, value) for picks of a block from `first` on, rising: all whose canonical value to the
   // row with these bits is below what `bound` was made for, and perhaps some others.
   template <class Visit>
-  void screen(const SetBits& row, const BitBound& bound, Index block, Index first, const Visit& visit) const {
+  void screen(SetBits row, const BitBound& bound, Index block, Index first, const Visit& visit) const {
     std::array<std::uint64_t, kBlockWords> least{};
     std::array<std::uint64_t, kBlockWords> survivors{};
     std::array<std::uint64_t, kBitPlanes * kBlockWords> planes;  // written where it is read
@@ -91,15 +123,12 @@ class BitColumns {
   }
 
   const Frame* frame_;
+  BitLists list_;
   Index line_;  // words of a block
   Index size_ = 0;
-  SetBits set_;
   Slabs<std::uint64_t> columns_;
   std::vector<Counts> counts_;
 };
-
-// Lists the bits of a row.
-void list_bits(const Frame& frame, const std::byte* row, SetBits& set);
 
 // Rows of a task, so that their lists stay in the second-level cache.
 inline Index rows_of_bits(const Frame& frame) {

@@ -24,12 +24,19 @@ inline constexpr int kBitBias = 1;
 inline constexpr int kBitCount = 2;
 inline constexpr int kBitNumbers = 3;
 
+inline constexpr int kListSlack = 4;
+
 struct BitKernels {
   int lanes;  // rows in a group
 
   // How many bits are set in both of two rows of so many bytes.
   using Common = std::int64_t (*)(const std::byte* x, const std::byte* y, std::int64_t bytes);
   Common common;
+
+  // Writes which bits of a row of so many bytes are set, rising; returns how many. `set` has room for every
+  // bit and kListSlack numbers more.
+  using ListBits = std::int64_t (*)(const std::byte* row, std::int64_t bytes, std::uint32_t* set);
+  ListBits list_bits;
 
   // One pick, of which `count` bits are set, against a group. Bit l of the result: the pair cannot be
   // skipped.

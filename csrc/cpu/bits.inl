@@ -276,10 +276,36 @@ std::int64_t common(const std::byte* x, const std::byte* y, std::int64_t bytes) 
   return sum;
 }
 
+// Four places of a word are written whether it has as many bits or not: whether it has more is foreseen
+// better than how many it has.
+std::int64_t list_bits(const std::byte* row, std::int64_t bytes, std::uint32_t* set) {
+  constexpr std::int64_t kWord = sizeof(std::uint64_t);
+  constexpr std::uint64_t kLast = std::uint64_t{1} << 63;
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < bytes; j += kWord) {
+    std::uint64_t word = 0;
+    if (j + kWord <= bytes) [[likely]] {
+      word = load<std::uint64_t>(row + j);
+    } else {
+      __builtin_memcpy(&word, row + j, static_cast<std::size_t>(bytes - j));
+    }
+    const std::int64_t bits = bits_of(word);
+    std::uint32_t* place = set + count;
+    do {
+      for (int i = 0; i < kListSlack; ++i) {
+        *place++ = static_cast<std::uint32_t>(8 * j + __builtin_ctzll(word | kLast));
+        word &= word - 1;
+      }
+    } while (word != 0);
+    count += bits;
+  }
+  return count;
+}
+
 }  // namespace
 
 const BitKernels& bit_kernels() {
-  static constexpr BitKernels kernels = {kLanes, common, screen_row, screen_block};
+  static constexpr BitKernels kernels = {kLanes, common, list_bits, screen_row, screen_block};
   return kernels;
 }
 

@@ -132,10 +132,10 @@ void sweep_bits(const Points& points, BestPair& shared, WorkMemory& memory, Thre
     const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
     const BitColumns columns = columns_of(points, offset, end_row, memory);
     team.for_each(end_row - 1, rows_of_bits(frame), control, [&](int, Index begin, Index end) {
-      SetBits set;
+      BitLists list(frame);
       ClosestPair best = shared.get();
       for (Index i = begin; i < end && (best.value > 0.0 || i <= best.i); ++i) {
-        list_bits(frame, points.row(i), set);
+        const SetBits set = list.only(points.row(i));
         const Index first = std::max(i + 1 - offset, Index{0});
         for (Index block = first / kBlockPicks; block < columns.blocks(); ++block) {
           const BitBound bound =

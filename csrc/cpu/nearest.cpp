@@ -68,9 +68,9 @@ void nearest_bits(const Points& x, const Points& y, std::span<double> values, st
   for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
     const BitColumns columns = columns_of(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
     team.for_each(x.size(), rows_of_bits(frame), control, [&](int, Index begin, Index end) {
-      SetBits set;
+      BitLists list(frame);
       for (Index i = begin; i < end; ++i) {
-        list_bits(frame, x.row(i), set);
+        const SetBits set = list.only(x.row(i));
         for (Index block = 0; block < columns.blocks(); ++block) {
           const BitBound bound = bit_bound(frame.metric(), static_cast<double>(set.size()), values[at(i)]);
           columns.screen(set, bound, block, 0, [&](Index j, double value) {
