@@ -55,6 +55,12 @@ inline Metric metric_kind(const std::string& name) {
   if (name == "chebyshev") {
     return Metric::chebyshev;
   }
+  if (name == "hamming") {
+    return Metric::hamming;
+  }
+  if (name == "jaccard") {
+    return Metric::jaccard;
+  }
   throw std::invalid_argument("unknown metric kind '" + name + "'");
 }
 

@@ -9,6 +9,9 @@
 //   cosine distance    c = 1 - x.y / sqrt(x.x * y.y), not below 0; the three products by the same
 //                      accumulators; float64 elements: c, all others: float32(c)
 //
+//   packed bits        x.y = bits set in both rows, a whole number; hamming x.x + y.y - 2 x.y, exact;
+//                      jaccard 1 - x.y / (x.x + y.y - x.y), 0 where both rows are empty; not rounded further
+//
 // Every operation is rounded by itself: this project is compiled with -ffp-contract=off, but for
 // the screening kernels, on whose bits no result depends.
 //
@@ -52,6 +55,16 @@ FARPOINT_HOST_DEVICE inline double cosine_value(double dot, double x_dot_x, doub
                                                 ElementType type) {
   const double distance = 1.0 - dot / std::sqrt(x_dot_x * y_dot_y);
   return stored_value(distance > 0.0 ? distance : 0.0, type);
+}
+
+// Whole numbers below 2^53: exact.
+FARPOINT_HOST_DEVICE inline double hamming_value(double dot, double x_dot_x, double y_dot_y) {
+  return x_dot_x + y_dot_y - 2.0 * dot;
+}
+
+FARPOINT_HOST_DEVICE inline double jaccard_value(double dot, double x_dot_x, double y_dot_y) {
+  const double either = x_dot_x + y_dot_y - dot;
+  return either > 0.0 ? 1.0 - dot / either : 0.0;
 }
 
 }  // namespace farpoint

@@ -42,7 +42,16 @@ FARPOINT_HOST_DEVICE constexpr std::size_t element_size(ElementType type) {
 
 // What the engine minimises. "euclidean" and "sqeuclidean" of the Python interface are the same
 // squared distances here; the square root is taken once, on the way out.
-enum class Metric { squared_euclidean, cosine, manhattan, chebyshev };
+enum class Metric { squared_euclidean, cosine, manhattan, chebyshev, hamming, jaccard };
+
+// Metrics of packed bits: rows are uint8, a column is eight bits.
+FARPOINT_HOST_DEVICE constexpr bool counts_bits(Metric metric) {
+  return metric == Metric::hamming || metric == Metric::jaccard;
+}
+// Whether a distance needs the product of each row with itself: x.x, of bits how many are set.
+FARPOINT_HOST_DEVICE constexpr bool needs_self_dots(Metric metric) {
+  return metric == Metric::cosine || counts_bits(metric);
+}
 
 // Some rows of a matrix that lies in several pieces.
 struct MatrixPart {

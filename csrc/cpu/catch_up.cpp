@@ -232,12 +232,15 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
       run(state, CodeScreen(state), threshold, rows);
     } else if (state.bytes) {
       run(state, ByteScreen(state), threshold, rows);
+    } else if (counts_bits(state.points.frame().metric())) {
+      catch_up_bits(state, threshold, rows);
     } else {
       run(state, FloatScreen(state), threshold, rows);
     }
   }
-  // Those that fell below the threshold left before they had seen every pick.
-  state.listed.erase_if([&](Index row) { return !current(row); });
+  // Those that fell below the threshold left, most before they had seen every pick.
+  state.listed.erase_if(
+      [&](Index row) { return !current(row) || !threshold.admits(state.values[at(row)], row); });
   if (static_cast<Index>(state.listed.size()) > capacity) {
     keep_first(state, threshold, capacity);
   }

@@ -124,6 +124,33 @@ void sweep_chunks(const Points& points, BestPair& shared, WorkMemory& memory, Th
   }
 }
 
+// Packed bits: rows by columns, a chunk at a time, and before it the rows that come before its last.
+void sweep_bits(const Points& points, BestPair& shared, WorkMemory& memory, ThreadTeam& team,
+                Control& control) {
+  const Frame& frame = points.frame();
+  for (Index offset = 0; offset < points.size() && !control.poll(); offset += tuning::kChunkRows) {
+    const Index end_row = std::min(offset + tuning::kChunkRows, points.size());
+    const BitColumns columns = columns_of(points, offset, end_row, memory);
+    team.for_each(end_row - 1, rows_of_bits(frame), control, [&](int, Index begin, Index end) {
+      BitLists list(frame);
+      ClosestPair best = shared.get();
+      for (Index i = begin; i < end && (best.value > 0.0 || i <= best.i); ++i) {
+        const SetBits set = list.only(points.row(i));
+        const Index first = std::max(i + 1 - offset, Index{0});
+        for (Index block = first / kBlockPicks; block < columns.blocks(); ++block) {
+          const BitBound bound =
+              bit_bound(frame.metric(), static_cast<double>(set.size()), bound_for_row(i, best));
+          columns.screen(set, bound, block, first, [&](Index j, double value) {
+            if (value <= best.value) {
+              best = shared.offer({value, i, offset + j});
+            }
+          });
+        }
+      }
+    });
+  }
+}
+
 // Pairs within each cell, where there is memory for cells.
 void look_in_cells(SelectState& state, BestPair& shared, Index cells) {
   const Points& points = state.points;
@@ -229,7 +256,9 @@ ClosestPair closest_pair(const DistanceProblem& problem, Control& control) {
   const Points points(problem.x, frame, memory, team, control);
   control.throw_if_stopped();
   BestPair shared;
-  if (!codes || !sweep_codes(problem, points, shared, memory, team, control)) {
+  if (counts_bits(problem.metric)) {
+    sweep_bits(points, shared, memory, team, control);
+  } else if (!codes || !sweep_codes(problem, points, shared, memory, team, control)) {
     sweep_chunks(points, shared, memory, team, control);
   }
   control.throw_if_stopped();

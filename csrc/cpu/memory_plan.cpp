@@ -41,7 +41,7 @@ Index candidate_bytes(const SelectProblem& problem, const Frame& frame, int thre
 
 // State of a row, and two lists that may hold it.
 Index row_bytes(bool labels, Metric metric) {
-  return kDouble + kIndex + 2 * kIndex + (labels ? kIndex : 0) + (metric == Metric::cosine ? kDouble : 0);
+  return kDouble + kIndex + 2 * kIndex + (labels ? kIndex : 0) + (needs_self_dots(metric) ? kDouble : 0);
 }
 
 // Samples and working memory that grow with the columns: the centre, a trial of codes, a packed row a thread.
@@ -84,14 +84,14 @@ Index memory_for_buckets(const SelectProblem& problem, int threads) {
 }
 
 Index least_for_chunks(const DistanceProblem& problem, const Frame& frame, int threads, Index results) {
-  const Index self_dots = problem.metric == Metric::cosine ? kDouble : 0;
+  const Index self_dots = needs_self_dots(problem.metric) ? kDouble : 0;
   return problem.x.rows * (results + self_dots) + problem.y.rows * self_dots +
          threads * block_bytes(frame, problem.x.rows) + column_bytes(frame.dimension(), threads) +
          kSmallThings;
 }
 
 Index least_for_codes(const DistanceProblem& problem, const Frame& frame, int threads, Index results) {
-  const Index self_dots = problem.metric == Metric::cosine ? kDouble : 0;
+  const Index self_dots = needs_self_dots(problem.metric) ? kDouble : 0;
   return problem.x.rows * (results + row_bytes(true, problem.metric)) +
          problem.y.rows * (self_dots + PickList::entry_bytes() + kIndex) +
          threads * block_bytes(frame, problem.x.rows) + column_bytes(frame.dimension(), threads) +

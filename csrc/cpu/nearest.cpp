@@ -59,6 +59,32 @@ void nearest_in_chunks(const Points& x, const Points& y, std::span<double> value
   }
 }
 
+// Packed bits: rows of y by columns, a chunk at a time.
+void nearest_bits(const Points& x, const Points& y, std::span<double> values, std::span<Index> indices,
+                  WorkMemory& memory, ThreadTeam& team, Control& control) {
+  std::ranges::fill(values, kInfinity);
+  std::ranges::fill(indices, Index{-1});
+  const Frame& frame = x.frame();
+  for (Index offset = 0; offset < y.size() && !control.poll(); offset += tuning::kChunkRows) {
+    const BitColumns columns = columns_of(y, offset, std::min(offset + tuning::kChunkRows, y.size()), memory);
+    team.for_each(x.size(), rows_of_bits(frame), control, [&](int, Index begin, Index end) {
+      BitLists list(frame);
+      for (Index i = begin; i < end; ++i) {
+        const SetBits set = list.only(x.row(i));
+        for (Index block = 0; block < columns.blocks(); ++block) {
+          const BitBound bound = bit_bound(frame.metric(), static_cast<double>(set.size()), values[at(i)]);
+          columns.screen(set, bound, block, 0, [&](Index j, double value) {
+            if (value < values[at(i)]) {
+              values[at(i)] = value;
+              indices[at(i)] = offset + j;
+            }
+          });
+        }
+      }
+    });
+  }
+}
+
 // False when codes would let too much through; then nothing was written.
 bool nearest_by_codes(const DistanceProblem& problem, const Points& x, const Points& y,
                       std::span<double> values, std::span<Index> indices, WorkMemory& memory,
@@ -111,7 +137,9 @@ void nearest(const DistanceProblem& problem, std::span<double> values, std::span
   const Points x(problem.x, frame, memory, team, control);
   const Points y(problem.y, frame, memory, team, control);
   control.throw_if_stopped();
-  if (!codes || !nearest_by_codes(problem, x, y, values, indices, memory, team, control)) {
+  if (counts_bits(problem.metric)) {
+    nearest_bits(x, y, values, indices, memory, team, control);
+  } else if (!codes || !nearest_by_codes(problem, x, y, values, indices, memory, team, control)) {
     nearest_in_chunks(x, y, values, indices, memory, team, control);
   }
   control.throw_if_stopped();

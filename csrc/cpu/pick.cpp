@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "core/tuning.h"
+#include "cpu/bit_screen.h"
 #include "cpu/screens.h"
 
 namespace farpoint::cpu {
@@ -328,6 +329,9 @@ PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest
   }
   if (state.bytes) {
     return PickLoop(state, ByteScreen(state), threshold, request, result).run();
+  }
+  if (counts_bits(state.points.frame().metric())) {
+    return PickLoop(state, BitScreen(state.points), threshold, request, result).run();
   }
   return PickLoop(state, FloatScreen(state), threshold, request, result).run();
 }

@@ -14,24 +14,25 @@ KernelSet kernel_set(SimdLevel level) {
 #if defined(FARPOINT_ARM_LEVELS)
     case SimdLevel::neondot:
       return {&baseline::screen_kernels(), &baseline::byte_kernels(), &neondot::code_kernels(),
-              &baseline::refine_kernels()};
+              &baseline::refine_kernels(), &baseline::bit_kernels()};
 #endif
 #if defined(FARPOINT_X86_LEVELS)
     case SimdLevel::avx512vnni:
       return {&avx512::screen_kernels(), &avx512::byte_kernels(), &avx512vnni::code_kernels(),
-              &avx512::refine_kernels()};
+              &avx512::refine_kernels(), &avx512::bit_kernels()};
     case SimdLevel::avx512:
       return {&avx512::screen_kernels(), &avx512::byte_kernels(), &avx512::code_kernels(),
-              &avx512::refine_kernels()};
+              &avx512::refine_kernels(), &avx512::bit_kernels()};
     case SimdLevel::avxvnni:
       return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avxvnni::code_kernels(),
-              &avx2::refine_kernels()};
+              &avx2::refine_kernels(), &avx2::bit_kernels()};
     case SimdLevel::avx2:
-      return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avx2::code_kernels(), &avx2::refine_kernels()};
+      return {&avx2::screen_kernels(), &avx2::byte_kernels(), &avx2::code_kernels(), &avx2::refine_kernels(),
+              &avx2::bit_kernels()};
 #endif
     default:
       return {&baseline::screen_kernels(), &baseline::byte_kernels(), &baseline::code_kernels(),
-              &baseline::refine_kernels()};
+              &baseline::refine_kernels(), &baseline::bit_kernels()};
   }
 }
 
@@ -83,7 +84,7 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
   // The mean of evenly spaced rows, in the coordinates that packing subtracts it in. Packing a row with
   // a zero centre is how elements of any type are read here; float32 is precise enough for a centre.
   const Index rows = std::min((sample.rows + 7) / 8, tuning::kCentreSample);
-  if (rows == 0) {
+  if (rows == 0 || counts_bits(metric)) {
     return;
   }
   std::vector<double> sum(centre_.size(), 0.0);
@@ -103,6 +104,9 @@ Frame::Frame(const MatrixView& sample, Metric metric, double scale, double large
 }
 
 double Frame::value(const std::byte* x, double x_dot_x, const std::byte* y, double y_dot_y) const {
+  if (counts_bits(metric_)) {
+    return bit_value(static_cast<double>(kernels_.bits->common(x, y, dimension_)), x_dot_x, y_dot_y);
+  }
   const double total = pair_total_(x, y, dimension_);
   return metric_ == Metric::cosine ? cosine_value(total, x_dot_x, y_dot_y, type_)
                                    : scaled_value(total, scale_, type_);
@@ -137,7 +141,7 @@ double Frame::pack_row(const std::byte* row, double row_self_dot, float* out) co
 Points::Points(const MatrixView& matrix, const Frame& frame, WorkMemory& memory, ThreadTeam& team,
                Control& control)
     : matrix_(matrix), frame_(&frame) {
-  if (frame.metric() == Metric::cosine) {
+  if (needs_self_dots(frame.metric())) {
     self_dots_ = WorkArray<double>(memory, matrix.rows, "the norm of each row", Counted::in_plan);
     team.for_each(matrix.rows, tuning::kRowsPerTask, control, [&](int, Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {

@@ -4,12 +4,15 @@
 // scale. Works for one matrix (select) or two with a common frame (nearest).
 #pragma once
 
+#include <cstring>
 #include <span>
 #include <vector>
 
 #include "core/bounds.h"
+#include "core/contract.h"
 #include "core/difference_bound.h"
 #include "core/types.h"
+#include "cpu/bit_kernels.h"
 #include "cpu/kernels.h"
 #include "cpu/simd_level.h"
 #include "cpu/thread_team.h"
@@ -22,6 +25,7 @@ struct KernelSet {
   const ByteKernels* bytes = nullptr;
   const CodeKernels* code = nullptr;
   const RefineKernels* refine = nullptr;
+  const BitKernels* bits = nullptr;
 };
 KernelSet kernel_set(SimdLevel level);
 
@@ -50,11 +54,13 @@ class Frame {
     return differences() ? difference_bound_.pick_bias(difference_bound_.error(squared_norm))
                          : bound_.pick_bias(squared_norm);
   }
+  const BitKernels& bits() const { return *kernels_.bits; }
   // The bound of rows that are coded in a basis with that error (core/bounds.h, step 7). Not usable for
   // metrics that are not inner products: their rows are never coded.
   ScreenBound code_bound(double basis_error) const {
-    return differences() ? ScreenBound()
-                         : ScreenBound::of_codes(metric_, dimension_, value_to_packed_, basis_error);
+    return differences() || counts_bits(metric_)
+               ? ScreenBound()
+               : ScreenBound::of_codes(metric_, dimension_, value_to_packed_, basis_error);
   }
   const ByteKernels& byte_kernels() const { return *kernels_.bytes; }
   // The bound of rows that are coded as bytes with that step (core/difference_bound.h, step 5).
@@ -65,10 +71,28 @@ class Frame {
   int tile_picks() const { return kernels_.screen->tile_picks; }
   Index group_floats() const { return dimension_ * lanes(); }
 
+  // Rows of packed bits as words: how many, and a row's, padded with zeros.
+  Index words() const {
+    constexpr Index kWord = sizeof(std::uint64_t);
+    return (dimension_ + kWord - 1) / kWord;
+  }
+  void copy_words(const std::byte* row, std::uint64_t* out) const {
+    out[words() - 1] = 0;
+    std::memcpy(out, row, static_cast<std::size_t>(dimension_));
+  }
+
   double self_dot(const std::byte* x) const {
+    if (counts_bits(metric_)) {
+      return static_cast<double>(kernels_.bits->common(x, x, dimension_));
+    }
     return kernels_.refine->dot[static_cast<int>(type_)](x, x, dimension_);
   }
-  // Canonical stored value of a pair; the self products matter for cosine only.
+  // Canonical stored value of a pair of packed bits of which so many are set in both, and in each.
+  double bit_value(double common, double x_bits, double y_bits) const {
+    return metric_ == Metric::hamming ? hamming_value(common, x_bits, y_bits)
+                                      : jaccard_value(common, x_bits, y_bits);
+  }
+  // Canonical stored value of a pair; the self products matter where needs_self_dots() says so.
   double value(const std::byte* x, double x_dot_x, const std::byte* y, double y_dot_y) const;
 
   // Packs up to lanes() rows; `rows` and `self_dots` may be shorter than a group.
@@ -103,7 +127,7 @@ class Points {
   const Frame& frame() const { return *frame_; }
   Index size() const { return matrix_.rows; }
   const std::byte* row(Index i) const { return matrix_.row(i); }
-  // x.x for cosine; 0 for the others, which do not need it.
+  // x.x where the metric needs it; else 0.
   double self_dot(Index i) const {
     return self_dots_.empty() ? 0.0 : self_dots_[static_cast<std::size_t>(i)];
   }

@@ -4,6 +4,7 @@
 //   ByteScreen    differences of rows as bytes, for manhattan and chebyshev (byte_rows.h)
 //   CodeScreen    int8 products of coded rows: whole rows, or prefixes of their heads (head.h), whose
 //                 survivors are tested once more with the codes of the whole row
+// BitScreen of packed bits is in bit_screen.h.
 //
 // A screen says which pairs can be skipped; it never changes a result.
 #pragma once

@@ -15,6 +15,7 @@
 #include "core/control.h"
 #include "core/select.h"
 #include "core/tuning.h"
+#include "cpu/bit_columns.h"
 #include "cpu/byte_rows.h"
 #include "cpu/cells.h"
 #include "cpu/codes.h"
@@ -87,8 +88,9 @@ struct SelectState {
     return labels.empty() ? value : std::nextafter(value * (1.0 + 0x1p-20), kInfinity);
   }
   // Refines a pair that was let through; true when the row's value or label changed.
-  bool improve(Index i, Index pick) {
-    const double found = value(i, pick);
+  bool improve(Index i, Index pick) { return lower(i, pick, value(i, pick)); }
+  // Takes note of the canonical value of a pair; true when the row's value or label changed.
+  bool lower(Index i, Index pick, double found) {
     double& now = values[static_cast<std::size_t>(i)];
     if (labels.empty()) {
       if (found >= now) {
@@ -150,6 +152,7 @@ struct SelectState {
   std::unique_ptr<ByteCoder> byte_coder;    // once bytes were thought of
   bool bytes = false;                       // whether they are used in place of float32
   std::unique_ptr<ByteTiles> byte_tiles;    // of the picks
+  std::unique_ptr<BitColumns> bit_columns;  // of the picks, for packed bits
 
   // By the screen, and by looking into cells.
   ScreenCounts screened;
@@ -166,6 +169,8 @@ struct LookUp {
 using LookUps = std::array<LookUp, Cells::kRings>;
 LookUps certify(SelectState& state, const Threshold& threshold, int rings);
 Index catch_up(SelectState& state, Threshold& threshold, Index capacity);
+// What catch_up does with rows of packed bits.
+void catch_up_bits(SelectState& state, const Threshold& threshold, std::span<const Index> rows);
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result);
 

@@ -82,7 +82,7 @@ void Shard::see(const MatrixView& rows, std::span<const Index> own, std::span<co
     const Index i = own[at(entry)];
     if (i < 0) {
       std::memcpy(next, rows.row(entry), row_bytes);
-      state_.picks.append(next, frame_.metric() == Metric::cosine ? frame_.self_dot(next) : 0.0, -1);
+      state_.picks.append(next, needs_self_dots(frame_.metric()) ? frame_.self_dot(next) : 0.0, -1);
       next += row_bytes;
     } else if (values.empty()) {
       state_.keep_away_from(i);

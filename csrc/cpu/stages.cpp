@@ -65,8 +65,8 @@ CpuStages::CpuStages(const SelectProblem& problem, const Points& points, ThreadT
   }
   for (Index i = 0; i < problem.anchors.rows; ++i) {
     const std::byte* row = problem.anchors.row(i);
-    const bool cosine = problem.metric == Metric::cosine;
-    state_.picks.append(row, cosine ? points.frame().self_dot(row) : 0.0, -1);
+    const double self_dot = needs_self_dots(problem.metric) ? points.frame().self_dot(row) : 0.0;
+    state_.picks.append(row, self_dot, -1);
   }
   state_.kept_away = state_.picks.size();
 }
@@ -189,8 +189,10 @@ void CpuStages::assign(SelectResult& result) {
 }
 
 Index CpuStages::capacity() const {
-  const Index most = candidate_capacity(schedule_, state_.codes || state_.bytes,
-                                        state_.points.frame().dimension(), state_.team.size());
+  const Frame& frame = state_.points.frame();
+  // A column of bits is a byte, as that of codes.
+  const bool bytes = state_.codes != nullptr || state_.bytes || counts_bits(frame.metric());
+  const Index most = candidate_capacity(schedule_, bytes, frame.dimension(), state_.team.size());
   return std::min(most, std::max<Index>(state_.points.size(), 1));
 }
 

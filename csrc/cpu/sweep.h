@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/tuning.h"
+#include "cpu/bit_columns.h"
 #include "cpu/distances.h"
 #include "cpu/memory_plan.h"
 #include "cpu/screens.h"
@@ -64,6 +65,15 @@ class FloatChunk {
   const Frame* frame_;
   FloatTiles tiles_;
 };
+
+// Packed bits: rows [begin, end) by columns.
+inline BitColumns columns_of(const Points& y, Index begin, Index end, WorkMemory& memory) {
+  BitColumns columns(memory, y.frame());
+  for (Index j = begin; j < end; ++j) {
+    columns.append(y.row(j));
+  }
+  return columns;
+}
 
 inline Index groups_in_block(Index row_bytes, int lanes, Index rows, int threads) {
   const Index share = rows / (Index{4} * threads * lanes) + 1;

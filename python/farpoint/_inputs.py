@@ -65,6 +65,12 @@ def as_host_matrix(source: object, name: str) -> HostMatrix:
     return as_matrix(source, name)
 
 
+def given_type(source: object, name: str) -> str:
+    """Return the name of the element type of an array_like, before it is brought to a supported one."""
+    dtype = getattr(source, "dtype", None)
+    return str(_as_array(source, name).dtype if dtype is None else dtype).removeprefix("torch.")
+
+
 def _as_array(source: object, name: str) -> np.ndarray[Any, Any]:
     if isinstance(source, np.ma.MaskedArray):
         if np.ma.getmaskarray(source).any():

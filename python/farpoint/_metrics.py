@@ -1,7 +1,8 @@
 """The metrics: what the engines compute for each, and how that becomes a distance.
 
 Engines work with *stored values* (docs/contract.md): squared, manhattan or chebyshev distances in a
-power-of-two unit, or cosine distances. Everything that turns values into what users see, and back, is here.
+power-of-two unit, cosine distances, or what is counted of packed bits. Everything that turns values into what
+users see, and back, is here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from farpoint.backends._protocol import BIT_KINDS
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -64,19 +67,34 @@ def _double_angle(radius: float) -> float:
     return 2.0 if slack >= 1.0 else min(2.0, 2.0 * slack * (2.0 - slack))
 
 
+def _twice(radius: float) -> float:
+    # Whole numbers of bits, which nothing rounded.
+    return 2.0 * radius
+
+
+def _double_at_most_one(radius: float) -> float:
+    # The Jaccard distance obeys the triangle inequality and is never above 1.
+    return min(1.0, _double(radius))
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric of the public interface."""
 
     name: str
-    kind: str  # what the engines compute: "squared", "cosine", "manhattan" or "chebyshev"
+    kind: str  # what the engines compute: "squared", "cosine", "manhattan", "chebyshev", "hamming", "jaccard"
     from_values: Callable[[FloatArray, Unit], FloatArray]
     largest_spread: Callable[[float], float]  # of two points within a covering radius of one centre
 
     @property
     def degree(self) -> int:
         """Values are multiplied by c**degree where all elements are multiplied by c."""
-        return {"squared": 2, "cosine": 0}.get(self.kind, 1)
+        return {"squared": 2, "manhattan": 1, "chebyshev": 1}.get(self.kind, 0)
+
+    @property
+    def of_bits(self) -> bool:
+        """Whether rows are packed bits."""
+        return self.kind in BIT_KINDS
 
     def distances(self, values: npt.ArrayLike, unit: Unit) -> FloatArray:
         """Distances of an array of stored values; infinite where float64 does not hold them."""
@@ -95,7 +113,7 @@ class Metric:
         if distance <= 0 or math.isinf(distance):
             return max(distance, 0.0)
         try:
-            if self.kind == "cosine":
+            if self.from_values is _identity:
                 guess = distance
             elif self.name == "euclidean":
                 guess = math.ldexp(distance, -unit.exponent // 2) ** 2
@@ -121,5 +139,7 @@ METRICS: dict[str, Metric] = {
         Metric("cosine", "cosine", _identity, _double_angle),
         Metric("manhattan", "manhattan", _scaled, _double),
         Metric("chebyshev", "chebyshev", _scaled, _double),
+        Metric("hamming", "hamming", _identity, _twice),
+        Metric("jaccard", "jaccard", _identity, _double_at_most_one),
     )
 }

@@ -145,6 +145,11 @@ class Task(ABC):
         """Return the first pick; None where it follows from what is kept away from."""
         checked = check.check_start(start, seed, self.shape[0], self.keeps_away)
         if checked == "center":
+            if self.metric.of_bits:
+                raise ValueError(
+                    f'start="center" has no meaning for metric {self.metric.name!r}: bits have no mean; '
+                    'start at a row, or at "random"'
+                )
             return self.center_row()
         if checked == "random":
             return random_row(self.shape[0], seed)

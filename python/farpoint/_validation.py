@@ -26,7 +26,7 @@ from farpoint._device_inputs import (
     upload,
 )
 from farpoint._files import is_source, open_files
-from farpoint._inputs import as_host_matrix
+from farpoint._inputs import as_host_matrix, given_type
 from farpoint._metrics import METRICS, Metric, Unit
 from farpoint._parts import PartedMatrix
 from farpoint._spool import check_spill_folder
@@ -233,6 +233,9 @@ def load(
     opened = [_open(source, name, folder or None, limit) for source, name in sources]
     main = opened[0][0]
     files = main.files if isinstance(main, PartedMatrix) else None
+    if chosen_metric.of_bits:
+        for source, name in opened:
+            check_bits(source, name, chosen_metric)
     matrices = _read(opened, metric, backend)
     names = [name for _, name in opened]
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
@@ -258,6 +261,20 @@ def _open(source: object, name: str, spill_folder: str | None, limit: int | None
     if is_source(source):
         source = open_files(source, spill_folder=spill_folder, in_memory=limit is None)
     return source, source.name if isinstance(source, PartedMatrix) else name
+
+
+def check_bits(source: object, name: str, metric: Metric) -> None:
+    """Raise unless what is given has elements of uint8, for a metric of packed bits."""
+    check_bit_type(given_type(source, name), name, metric)
+
+
+def check_bit_type(found: str, name: str, metric: Metric) -> None:
+    """Raise unless the element type is uint8."""
+    if found != "uint8":
+        raise TypeError(
+            f"{name} has dtype {found}; metric {metric.name!r} takes packed bits, uint8: numpy.packbits({name}, "
+            f"axis=1) makes them of a matrix of booleans or of 0 and 1"
+        )
 
 
 def _copied_bytes(matrix: AnyMatrix, source: object) -> int:
@@ -335,9 +352,11 @@ def prepare(loaded: Loaded, partners: int) -> Prepared:
     dtype = element_type(matrices[0])
     plan = _plan(loaded, dtype, partners)
 
-    # One matrix passed twice is scanned once.
+    # One matrix passed twice is scanned once; bits have nothing to look for.
     scans = {
-        id(matrix): plan.run(partial(scan, matrix, threads=loaded.threads, device=loaded.device))
+        id(matrix): NOTHING_FOUND
+        if loaded.metric.of_bits
+        else plan.run(partial(scan, matrix, threads=loaded.threads, device=loaded.device))
         for matrix in matrices
     }
     for matrix, name in zip(matrices, names, strict=True):
@@ -358,6 +377,10 @@ def prepare(loaded: Loaded, partners: int) -> Prepared:
         spill_folder=loaded.spill_folder,
     )
     return Prepared(matrices, frame, loaded.metric, unit, plan, limit, copied)
+
+
+# What a scan returns of a matrix without bad or zero rows.
+NOTHING_FOUND: ScanResult = (-1, -1, 1.0, 1.0)
 
 
 @dataclass(frozen=True)

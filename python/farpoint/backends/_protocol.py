@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from farpoint._parts import PartedMatrix
 
+# What engines compute of rows of packed bits.
+BIT_KINDS = ("hamming", "jaccard")
+
 Matrix = npt.NDArray[Any]
 HostMatrix = Matrix | PartedMatrix
 ScanResult = tuple[int, int, float, float]
@@ -43,9 +46,9 @@ class Capabilities:
 class Frame:
     """What all matrices of one call share."""
 
-    kind: str  # "squared", "cosine", "manhattan" or "chebyshev"
+    kind: str  # "squared", "cosine", "manhattan", "chebyshev", "hamming" or "jaccard"
     dtype: str  # element type of every matrix of the call
-    scale: float  # the contract's power of two; 1 for float64 and for cosine
+    scale: float  # the contract's power of two; 1 for float64, for cosine and for bits
     largest: float  # upper bound of |element|
     threads: int
     device: int | None = None  # index of the CUDA device; None where none takes part
@@ -55,7 +58,12 @@ class Frame:
     @property
     def stored(self) -> type[np.floating]:
         """The type that values are rounded to."""
-        return np.float64 if self.dtype == "float64" else np.float32
+        return np.float64 if self.dtype == "float64" or self.of_bits else np.float32
+
+    @property
+    def of_bits(self) -> bool:
+        """Whether rows are packed bits."""
+        return self.kind in BIT_KINDS
 
     def check_memory(self, least: int) -> None:
         """Raise LimitTooSmallError unless the limit allows so many bytes."""

@@ -7,6 +7,7 @@ import os
 from functools import cache
 from typing import Any
 
+from farpoint._metrics import METRICS
 from farpoint.backends._engine import eager, engine_statistics, raw, raw_selection
 from farpoint.backends._protocol import (
     CandidateProblem,
@@ -51,7 +52,7 @@ class CpuBackend:
 
     name = "cpu"
     capabilities = Capabilities(
-        metrics=frozenset({"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}),
+        metrics=frozenset(METRICS),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
     )
 

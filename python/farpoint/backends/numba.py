@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from farpoint._parts import PartedMatrix
-from farpoint.backends._plain_shard import PlainShard
+from farpoint._metrics import METRICS
+from farpoint.backends import _numba_bits
+from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
     CandidateProblem,
     Capabilities,
@@ -300,7 +302,7 @@ class NumbaBackend:
 
     name = "numba"
     capabilities = Capabilities(
-        metrics=frozenset({"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}),
+        metrics=frozenset(METRICS),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
     )
 
@@ -316,6 +318,9 @@ class NumbaBackend:
 
     def select(self, problem: SelectProblem) -> RawSelection:
         """Farthest-point selection in batches."""
+        if problem.frame.of_bits:
+            with _team(problem.frame.threads) as team:
+                return _numba_bits.select(problem, team)
         # Values, labels, a mask; free rows, their values, and these in another order.
         state = len(problem.points) * (2 * 8 + 1 + 3 * 8) + problem.k * _PICK_BYTES
         matrices = [problem.points] if problem.anchors is None else [problem.points, problem.anchors]
@@ -326,6 +331,9 @@ class NumbaBackend:
 
     def nearest(self, problem: PairProblem) -> tuple[ValueArray, IndexArray]:
         """Nearest row of y for each row of x."""
+        if problem.frame.of_bits:
+            with _team(problem.frame.threads) as team:
+                return _numba_bits.nearest(problem, team)
         results = len(problem.x) * 2 * 8
         problem.frame.check_memory(_least_memory([problem.x, problem.y], problem.frame) + results)
         with _team(problem.frame.threads) as team:
@@ -339,6 +347,9 @@ class NumbaBackend:
 
     def closest_pair(self, problem: PairProblem) -> tuple[float, int, int]:
         """Return the closest two rows of x."""
+        if problem.frame.of_bits:
+            with _team(problem.frame.threads) as team:
+                return _numba_bits.closest_pair(problem, team)
         problem.frame.check_memory(_least_memory([problem.x], problem.frame))
         with _team(problem.frame.threads) as team:
             workspace = _Workspace(problem.x, problem.frame, team)
@@ -421,6 +432,9 @@ class NumbaBackend:
 
     def pairwise(self, problem: PairProblem) -> ValueArray:
         """All values."""
+        if problem.frame.of_bits:
+            with _team(problem.frame.threads) as team:
+                return _numba_bits.pairwise(problem, team)
         kernels = _kernels()
         frame = problem.frame
         out = np.empty((len(problem.x), len(problem.y)))
@@ -447,6 +461,8 @@ class NumbaBackend:
 
     def pick_among(self, problem: CandidateProblem) -> PickedCandidates:
         """Pick by the plain loop."""
+        if problem.frame.of_bits:
+            return pick_among(problem, self.pairwise)
         frame = problem.frame
         side = _side(problem.points, frame)
         rows: list[IndexArray] = [np.empty(0, dtype=np.int64)]

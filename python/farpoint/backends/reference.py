@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from farpoint._metrics import METRICS
 from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
     CandidateProblem,
@@ -44,6 +45,19 @@ def _sum16(terms: ValueArray) -> ValueArray:
     return sums[:, 0]
 
 
+# How many bits are set in each byte.
+_BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
+
+
+def _bit_distances(x: Matrix, y: Matrix, kind: str) -> ValueArray:
+    """Distances between rows of packed bits, from whole numbers of bits."""
+    if kind == "hamming":
+        return _BITS_SET[x ^ y].sum(axis=1).astype(np.float64)
+    both, either = _BITS_SET[x & y].sum(axis=1), _BITS_SET[x | y].sum(axis=1)
+    # Rows without any bit are at distance 0 from each other.
+    return np.where(either == 0, 0.0, 1.0 - both / np.maximum(either, 1))
+
+
 def _block_bytes(columns: int) -> int:
     """What values_to_row works with."""
     return _BLOCK_ROWS * (4 * columns + 2 * _ACCUMULATORS) * 8
@@ -52,6 +66,11 @@ def _block_bytes(columns: int) -> int:
 def values_to_row(points: HostMatrix, row: Matrix, frame: Frame) -> ValueArray:
     """Stored values between every row of `points` and one row."""
     values = np.empty(len(points))
+    if frame.of_bits:
+        for start in range(0, len(points), _BLOCK_ROWS):
+            bits = points[start : start + _BLOCK_ROWS]
+            values[start : start + len(bits)] = _bit_distances(bits, row[None, :], frame.kind)
+        return values
     y = row.astype(np.float64)[None, :]
     for start in range(0, len(points), _BLOCK_ROWS):
         x = points[start : start + _BLOCK_ROWS].astype(np.float64)
@@ -74,7 +93,7 @@ class ReferenceBackend:
 
     name = "reference"
     capabilities = Capabilities(
-        metrics=frozenset({"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}),
+        metrics=frozenset(METRICS),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
     )
 

@@ -146,16 +146,22 @@ def select(
 
     with Crew(actor_count, actor_threads) as crew:
         table = Table.of(source.pieces(ray, actor_count), source.name, crew)
+        if chosen_metric.of_bits:
+            check.check_bit_type(table.dtype, table.name, chosen_metric)
+            if anchors is not None and not is_source(anchors):
+                check.check_bits(anchors, "anchors", chosen_metric)
         kept_away = check.check_selected(selected, table.rows)
         anchor_rows = None if anchors is None else _anchors(anchors, table, spill_folder)
         count = check.check_count(k, table.rows, table.rows - len(kept_away), distance)
         opened = time.perf_counter()
 
         name, engine = _sharding(backend, metric, table.dtype)
-        scans = crew.scan(name, metric, actor_threads)
-        table.check(scans, crew, chosen_metric)
+        scans = [check.NOTHING_FOUND]
+        if not chosen_metric.of_bits:
+            scans = crew.scan(name, metric, actor_threads)
+            table.check(scans, crew, chosen_metric)
         driver_threads = check.check_threads(None)
-        if anchor_rows is not None:
+        if anchor_rows is not None and not chosen_metric.of_bits:
             scans.append(check.scan(anchor_rows, choose_backend(name, metric), driver_threads))
             check.check_scan(scans[-1], anchor_rows, "anchors", chosen_metric)
         frame, unit, taming = check.find_frame(
