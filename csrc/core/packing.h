@@ -28,6 +28,8 @@ inline double value_to_packed(Metric metric, double scale, double packing) {
     case Metric::chebyshev:
       return packing / scale;
     case Metric::squared_euclidean:
+    case Metric::hamming:  // bits are never packed
+    case Metric::jaccard:
       break;
   }
   return packing / scale * packing;

@@ -46,6 +46,8 @@ const ScreenKernels::Screen& screen_of(const ScreenKernels& kernels, Metric metr
       return kernels.chebyshev;
     case Metric::squared_euclidean:
     case Metric::cosine:
+    case Metric::hamming:  // bits are never packed as floats
+    case Metric::jaccard:
       break;
   }
   return kernels.product;
@@ -61,6 +63,8 @@ RefineKernels::Pair total_of(const RefineKernels& kernels, Metric metric, Elemen
     case Metric::chebyshev:
       return kernels.largest_difference[t];
     case Metric::squared_euclidean:
+    case Metric::hamming:  // of bits, what they have in common is counted instead
+    case Metric::jaccard:
       break;
   }
   return kernels.squared_difference[t];
