@@ -75,7 +75,7 @@ double share_in_vain(const SelectState& state, double level) {
   Index in_vain = 0;
   for (Index r = 0; r < rows; ++r) {
     const Index i = state.listed[at(r * listed / rows)];
-    const double value = std::min(state.values[at(i)], level);
+    const double value = std::min(state.values[at(i)], state.value_at(i, level));
     const RowCode numbers = code_row(frame, points.row(i), points.self_dot(i), packed, codes.data());
     const float bias = bound.point_bias(static_cast<double>(numbers.squared_norm), value);
     frame.code().dots(codes.data(), pick_codes.data(), picks, padded, dots.data());
