@@ -122,7 +122,8 @@ def select(
     backend : {"auto", "cpu", "cuda", "numba", "reference"}
         "auto" takes the compiled engine, or Numba where there is none; "cuda" for arrays on a CUDA device,
         and for much work (n d k) where a device can be used and has the memory. A backend that is named is
-        used or refused. @@BACKENDS@@
+        used or refused. "cuda" has no `weights`,
+        `groups` and `exclude`.
     device : int, optional
         Index of the CUDA device, for backend "cuda", which it asks for if that is "auto". Default: where X
         is, else 0.
@@ -140,10 +141,10 @@ def select(
         error; the same call goes on from there. So does one with another `k`, `min_distance`, `assign`,
         `backend`, `device` or `threads`, which decide nothing about the order. Another X, `metric`, `start`,
         `selected`, `anchors`, `weights`, `groups`, `quotas` or `exclude` is refused; with quotas that ask for
-        a least number another `k`, and with weights or quotas another `min_distance`. Of X (and of `anchors`) that is seen by the shape, the element
-        type, a hash of 1,024 evenly spaced rows, the radii of some picks, and the names, sizes and times of
-        last change of the files that it is in; a change of other rows is not seen. `Selection.load` reads
-        the file at any moment. See docs/long-runs.md.
+        a least number another `k`, and with weights or quotas another `min_distance`. Of X (and of
+        `anchors`) that is seen by the shape, the element type, a hash of 1,024 evenly spaced rows, the radii
+        of some picks, and the names, sizes and times of last change of the files that it is in; a change of
+        other rows is not seen. `Selection.load` reads the file at any moment. See docs/long-runs.md.
     progress : bool or callable
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional

@@ -1,9 +1,9 @@
 """Checkpoints: the picks of a selection, kept in a file while it runs.
 
 A checkpoint is a saved Selection (selection.py) with one more array, `problem`: what it belongs to, as JSON
-(_fingerprint.py). Of t picks it holds t - 1, and the radius of the last as covering radius (none with weights
-or groups: that would be another distance), so that it is a right selection at any moment. Nothing is kept of an engine's state: it is made again from the picks
-(docs/decisions/0007-going-on.md).
+(_fingerprint.py). Of t picks it holds t - 1, and the radius of the last as covering radius, so that it is a
+right selection at any moment; with weights or groups no covering radius, which is another distance then.
+Nothing is kept of an engine's state: it is made again from the picks (docs/decisions/0007-going-on.md).
 """
 
 from __future__ import annotations

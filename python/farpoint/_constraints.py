@@ -57,7 +57,8 @@ class Groups:
             )
         if most < count:
             raise ValueError(
-                f"quotas allow at most {most} rows ({self._shown(self.at_most)}), which is less than k = {count}"
+                f"quotas allow at most {most} rows ({self._shown(self.at_most)}), which is less than "
+                f"k = {count}"
             )
 
     def _shown(self, numbers: IndexArray) -> str:
@@ -149,7 +150,7 @@ class Constraints:
         )
 
     def record(self, count: int, min_distance: float) -> dict[str, Any]:
-        """Return what a selection goes on with only if it is the same, in a few bytes, as JSON can hold it."""
+        """Return what must be the same where a selection goes on, as digests, as JSON can hold it."""
         found: dict[str, Any] = {}
         if len(self.excluded):
             found["exclude"] = _digest(np.sort(self.excluded).tobytes())
@@ -282,7 +283,9 @@ def _check_groups(groups: object, n: int) -> tuple[list[Any], IndexArray]:
             f"groups must be labels that can be sorted, all integers or all strings ({error})"
         ) from None
     if np.any(missing):
-        raise ValueError(f"groups must have a label for each row: that of row {np.argmax(missing)} is missing")
+        raise ValueError(
+            f"groups must have a label for each row: that of row {np.argmax(missing)} is missing"
+        )
     return labels.tolist(), numbers.astype(np.int64)
 
 
@@ -340,7 +343,7 @@ def _check_quota(quota: object, whose: str) -> tuple[int, int]:
         if isinstance(limit, (bool, np.bool_)):
             raise wrong
         try:
-            limits.append(without if limit is None else min(operator.index(limit), _NO_LIMIT))  # type: ignore[arg-type]
+            limits.append(without if limit is None else min(operator.index(limit), _NO_LIMIT))
         except TypeError:
             raise wrong from None
     least, most = limits

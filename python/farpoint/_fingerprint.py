@@ -128,7 +128,9 @@ def constraint_differences(there: dict[str, Any], here: dict[str, Any]) -> list[
     for name in sorted(there.keys() | here.keys()):
         old, new = (f"{record.get(name, 'not given')!s:.100}" for record in (there, here))
         if name in ("k", "min_distance") and there.get(name) != here.get(name):
-            found.append(f"{name} is {old} there and {new} here, which decides the picks beside quotas or weights")
+            found.append(
+                f"{name} is {old} there and {new} here, which decides the picks beside quotas or weights"
+            )
         elif there.get(name) != here.get(name):
             found.append(f"{name:.100} differ")
     return found

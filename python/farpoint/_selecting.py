@@ -85,7 +85,7 @@ def prepare_selection(
     constraints = check_constraints(
         n, rows, loaded.metric, weights=weights, groups=groups, quotas=quotas, exclude=exclude
     )
-    count = check.check_count(k, n, constraints.free, distance)
+    count = check.check_count(k, n, constraints.free, distance, excluding=exclude is not None)
     if k is None:
         count = min(count, constraints.most)
     constraints.check_count(count)

@@ -518,8 +518,11 @@ def _place(matrix: AnyMatrix, row: int, name: str) -> tuple[str, int]:
     return matrix.locate(row) if isinstance(matrix, PartedMatrix) else (name, row)
 
 
-def check_count(k: object, n: int, free: int, min_distance: float | None) -> int:
+def check_count(
+    k: object, n: int, free: int, min_distance: float | None, *, excluding: bool = False
+) -> int:
     """Return how many picks to make: a count, a fraction of n, or as many as min_distance allows."""
+    taken = "selected or exclude" if excluding else "selected"
     if k is None:
         if min_distance is None:
             raise ValueError("give k (how many rows), min_distance (how far apart), or both")
@@ -533,15 +536,13 @@ def check_count(k: object, n: int, free: int, min_distance: float | None) -> int
                 f"a float k is a fraction of the rows, in (0, 1], not {fraction}; for a count pass an int"
             )
         if free == 0:
-            raise ValueError(
-                f"k = {fraction} of the {n} rows is at least one, and selected and exclude leave none"
-            )
+            raise ValueError(f"k = {fraction} of the {n} rows is at least one, and all are in {taken}")
         return min(max(1, round(fraction * n)), free)
     count = _integer(k, "k")
     if count < 1:
         raise ValueError(f"k must be at least 1, not {count}")
     if count > free:
-        without = "" if free == n else f" that are neither in selected nor in exclude (of {n})"
+        without = "" if free == n else f" that are not in {taken} (of {n})"
         raise ValueError(f"k = {count} is more than the {free} rows{without}")
     return count
 
@@ -587,7 +588,7 @@ def check_selected(selected: object, n: int) -> IndexArray:
 
 
 def check_start(start: object, seed: object, n: int, kept_away: bool) -> int | str | None:
-    """Return a row, "center", "random" or "best", which None stands for; None when something is kept away from.
+    """Return a row, "center", "random", or "best" for None; None when something is kept away from.
 
     Then the first pick is the row farthest from that, and `start` must have been left alone.
     """

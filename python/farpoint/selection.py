@@ -51,8 +51,8 @@ class Selection:
         ``radii[0]`` is infinite when nothing came before it. Never increasing, but with weights or quotas.
     covering_radius : float
         Largest distance from any row to its nearest pick (or row kept away from): the radius that the next
-        pick would have had. Rows of `exclude` do not count. NaN where it is not known: with weights or quotas,
-        of a `prefix` and in the checkpoint of an unfinished run.
+        pick would have had. Rows of `exclude` do not count. With weights or quotas NaN for a `prefix` and in
+        the checkpoint of an unfinished run: it is not known there.
     metric : str
         The metric that distances are in.
     labels : (n,) int64 array or None

@@ -36,7 +36,8 @@ def choose_backend(
     """Return the backend called `name`, or the best one there is for "auto".
 
     Without `dtype` the element type does not matter yet; `device` is where the matrices are, `constraints`
-    those of "weights", "groups" and "exclude" that a selection has. A backend that was named is returned or refused with the reason, never replaced.
+    those of "weights", "groups" and "exclude" that a selection has. A backend that was named is returned or
+    refused with the reason, never replaced.
 
     Raises
     ------
@@ -84,7 +85,9 @@ def _unsupported(
             return f"does not support {kind} {wanted!r}; it supports {', '.join(sorted(there))}"
     missing = sorted(set(constraints) - can.constraints)
     if missing:
-        able = [name for name, other in BACKENDS.items() if set(constraints) <= other.capabilities.constraints]
+        able = [
+            name for name, other in BACKENDS.items() if set(constraints) <= other.capabilities.constraints
+        ]
         return f"does not support {' and '.join(missing)}; {', '.join(able)} do"
     return None
 

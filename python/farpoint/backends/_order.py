@@ -65,18 +65,29 @@ class PickOrder:
         if self._books is not None:
             self._books.count(row)
 
-    def keys(self, values: ValueArray) -> ValueArray:
-        """Return what rows are ordered by, the largest first; -inf where a row may not be picked."""
+    def keys(self, values: ValueArray, rows: IndexArray | slice = slice(None)) -> ValueArray:
+        """Return what rows are ordered by, the largest first; -inf where a row may not be picked.
+
+        Parameters
+        ----------
+        values : array
+            Their stored values.
+        rows : array of int or slice
+            Which rows; all of them by default.
+        """
         keys = values
         if self._request is not None and self._request.weights is not None:
-            weights = self._request.weights
+            weights = self._request.weights[rows]
             distances = np.sqrt(values) if self._request.of_roots else values
             # 0 times infinity, the value before anything was met, would be no number.
             keys = np.multiply(weights, distances, out=np.zeros(len(values)), where=weights > 0)
-        return np.where((values >= self._minimum) & self.open_rows(len(values)), keys, -np.inf)
+        may_be_picked = values >= self._minimum
+        if self._books is not None:
+            may_be_picked &= self._books.open_groups()[self._books.groups[rows]]
+        return np.where(may_be_picked, keys, -np.inf)
 
     def open_rows(self, n: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Return which rows are in a group that may be picked from."""
+        """Return which of all n rows are in a group that may be picked from."""
         if self._books is None:
             return np.ones(n, dtype=np.bool_)
         return self._books.open_groups()[self._books.groups]

@@ -96,8 +96,9 @@ class SelectProblem:
     minimum_value: float  # no pick whose stored value is below this
     assign: bool
     listener: PickListener | None
-    excluded: IndexArray  # never picked and not kept away from; none of them is in `selected`
-    order: OrderRequest | None  # None: by value
+    # Never picked, and not kept away from; none of them is in `selected`.
+    excluded: IndexArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    order: OrderRequest | None = None  # None: by value
 
 
 @dataclass(frozen=True)
