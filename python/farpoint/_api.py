@@ -203,7 +203,7 @@ def select(
     >>> farpoint.select(X, k=3, weights=[1, 9, 1, 1, 1]).indices
     array([1, 3, 4])
     >>> farpoint.select(X, k=3, groups=["a", "a", "a", "b", "b"], quotas={"a": (2, None)}).indices
-    array([0, 3, 2])
+    array([0, 3, 1])
     >>> farpoint.select(X, k=2, exclude=[0, 3]).indices
     array([1, 4])
     """

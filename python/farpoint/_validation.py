@@ -518,9 +518,7 @@ def _place(matrix: AnyMatrix, row: int, name: str) -> tuple[str, int]:
     return matrix.locate(row) if isinstance(matrix, PartedMatrix) else (name, row)
 
 
-def check_count(
-    k: object, n: int, free: int, min_distance: float | None, *, excluding: bool = False
-) -> int:
+def check_count(k: object, n: int, free: int, min_distance: float | None, *, excluding: bool = False) -> int:
     """Return how many picks to make: a count, a fraction of n, or as many as min_distance allows."""
     taken = "selected or exclude" if excluding else "selected"
     if k is None:
