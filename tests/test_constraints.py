@@ -512,6 +512,14 @@ def test_a_file_whose_radii_rise_is_refused_where_they_cannot(tmp_path: Path) ->
         farpoint.Selection.load(tmp_path / "t.npz")
 
 
+def test_a_file_whose_constraints_are_no_dictionary_is_refused(tmp_path: Path) -> None:
+    s = farpoint.select(normal(20, 8), 4)
+    s.info["constraints"] = "none"
+    s.save(tmp_path / "s.npz")
+    with pytest.raises(ValueError, match="constraints.* is not a dictionary"):
+        farpoint.Selection.load(tmp_path / "s.npz")
+
+
 # What is refused.
 
 X20 = normal(20, 3)

@@ -50,6 +50,7 @@ def test_soak_draws_every_kind_of_everything() -> None:
     wanted = [kind.__name__ for kind in KINDS] + [dtype.name for dtype in DTYPES]
     wanted += ["C order", "Fortran", "every other", "larger matrix", "reversed", "unaligned", "swapped"]
     wanted += [*METRICS, "selected", "anchors", "min_distance", "'assign': True", "center", "random"]
+    wanted += ["weights", "quotas", "exclude"]
     wanted += ["select,", "nearest,", "h_min,", "covering_radius,", "pairwise_distances,"]
     assert [word for word in wanted if word not in about] == []
 

@@ -246,6 +246,8 @@ class Selection:
         if metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}")
         info = archive.json_object("info", longest=LONGEST_JSON)
+        if not isinstance(info.get("constraints", {}), dict):
+            raise ValueError('info["constraints"] is not a dictionary')
         rows = info.get("n")
         indices = archive.array("indices", dtype=np.int64, dimensions=1)
         radii = archive.array("radii", dtype=np.float64, dimensions=1)
