@@ -160,7 +160,9 @@ class Coverage:
     def _add_info(self, info: dict[str, Any], prefix: str = "") -> None:
         for key, value in info.items():
             name = f"{prefix}{key}"
-            if isinstance(value, dict):
+            if key in ("constraints", "picked_per_group"):  # keys and digests of the instance's own
+                self.named[key] += 1
+            elif isinstance(value, dict):
                 self._add_info(value, f"{name}.")
             elif isinstance(value, (str, bool)):
                 self.named[f"{name}={value}"] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,9 +266,17 @@ class Instance:
         least = least_memory(refused) if isinstance(refused, ValueError) else None
         return refused if least is None else self.run(backend, threads, least + spare)
 
+    @property
+    def _is_of_one_k(self) -> bool:
+        """Whether fewer picks would be others, or may be more than there can be."""
+        quotas = self.options.get("quotas", {})
+        return any(least for least, _ in quotas.values()) or (
+            "k" not in self.options and ("exclude" in self.options or bool(quotas))
+        )
+
     def run_in_two(self, backend: str, threads: int, share: float) -> Any:
         """Select a share of the rows first, and go on from these: what `run` does, the long way round."""
-        if self.function != "select":
+        if self.function != "select" or self._is_of_one_k:
             return self.run(backend, threads)
         k = self.options.get("k")
         X = self.arguments[0]
@@ -396,11 +404,15 @@ def draw_select_options(
         k = min(k, n - len(options["selected"]))
     if random.integers(6) == 0:
         options["anchors"] = draw_others(random, X, int(random.integers(1, 60)), rows)
+    # From a generator of their own.
+    constraints, most = draw_constraints(random.spawn(2)[1], n, options.get("selected", ()))
+    k = min(k, most)
     if len(options) == 1 and random.integers(2):
-        options["start"] = (int(random.integers(n)), "center", "random")[
+        options["start"] = (None if constraints else int(random.integers(n)), "center", "random")[
             int(random.choice(3, p=(0.7, 0.2, 0.1)))
         ]
         options["seed"] = int(random.integers(100))
+    options |= constraints
     # The reference takes as long as there are picks: only a small one may run until min_distance ends it.
     all_fit = n * n * max(shape.d, 16) <= shape.work
     if random.integers(6) == 0:
@@ -415,10 +427,48 @@ def draw_select_options(
         options["min_distance"] = distance * float(random.choice([1, 1 - 1e-9, 1 + 1e-9, 0.5]))
         if all_fit and random.integers(2):
             return options
-    whole_share = k / n if all_fit and random.integers(10) == 0 else None
+    whole_share = k / n if all_fit and not constraints and random.integers(10) == 0 else None
     options["k"] = k if whole_share is None else whole_share
     return options
 
 
+def draw_constraints(random: Random, n: int, selected: Sequence[int]) -> tuple[dict[str, Any], int]:
+    """Draw weights, groups with quotas, and excluded rows; and return the most picks that they allow."""
+    options: dict[str, Any] = {}
+    free = np.ones(n, dtype=np.bool_)
+    free[np.asarray(selected, dtype=np.int64)] = False
+    if random.integers(8) == 0:
+        mask = random.uniform(0, 1, n) < random.uniform(0, 1)
+        if (free & ~mask).any():
+            options["exclude"] = mask
+            free &= ~mask
+    if random.integers(5) == 0:
+        options["weights"] = (
+            random.uniform(0, 1, n),
+            random.choice([0.5, 1, 1, 2], n),
+            np.where(random.uniform(0, 1, n) < 0.3, 0, random.uniform(0.1, 1, n)),
+            10.0 ** random.uniform(-80, 9, n),
+        )[int(random.integers(4))]
+        if not options["weights"].any():
+            options["weights"][0] = 1
+    most = int(np.count_nonzero(free))
+    if random.integers(6) == 0:
+        groups = random.integers(0, int(random.choice([1, 2, 7, n])), n)
+        labels = np.unique(groups).tolist()
+        available = [int(np.count_nonzero(free & (groups == label))) for label in labels]
+        limits = [there if random.integers(2) else int(random.integers(0, there + 1)) for there in available]
+        if any(limits):
+            most = sum(limits)
+            options["groups"] = groups
+            options["quotas"] = {
+                # Minima, which a small k may not meet: then that is what all say.
+                label: (int(random.integers(0, limit + 1)) if random.integers(20) == 0 else None, limit)
+                for label, limit in zip(labels, limits, strict=True)
+            }
+    return options, most
+
+
 def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return f"{len(value)} groups"
     return f"{len(value)} rows" if isinstance(value, np.ndarray) else value

@@ -157,7 +157,9 @@ def test_against_unpacked_bits(metric: str) -> None:
     X = clustered(120, 11)
     bits = np.unpackbits(X, axis=1).astype(bool)
     expected = distance.cdist(bits, bits, metric) * (bits.shape[1] if metric == "hamming" else 1)
-    np.testing.assert_allclose(farpoint.pairwise_distances(X, metric=metric), expected, rtol=1e-14, atol=1e-13)
+    np.testing.assert_allclose(
+        farpoint.pairwise_distances(X, metric=metric), expected, rtol=1e-14, atol=1e-13
+    )
 
 
 @every_engine
@@ -199,7 +201,9 @@ def test_the_certificate_holds_against_exhaustive_search(metric: str, X: Array, 
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("given", [np.zeros((3, 8), bool), np.zeros((3, 8), np.int8), [[0, 1], [1, 0]], [[True]]])
+@pytest.mark.parametrize(
+    "given", [np.zeros((3, 8), bool), np.zeros((3, 8), np.int8), [[0, 1], [1, 0]], [[True]]]
+)
 def test_other_types_are_refused(metric: str, given: Any) -> None:
     dtype = np.asarray(given).dtype
     message = rf"X has dtype {dtype}; metric '{metric}' takes packed bits, uint8: numpy.packbits\(X, axis=1\)"

@@ -226,7 +226,9 @@ def test_the_extension_checks_what_would_crash() -> None:
         arguments = {
             "metric": "squared", "scale": 1.0, "largest": 10.0, "k": 2, "minimum_value": 0.0,
             "assign": False, "threads": 1, "simd": "", "eager": False, "listener": None,
-            "prior_value": np.inf, "memory_limit": None, "spill_folder": "", **extra,
+            "prior_value": np.inf, "memory_limit": None, "spill_folder": "", "excluded": nothing,
+            "weights": np.empty(0), "of_roots": False, "groups": np.empty(0, dtype=np.int32),
+            "at_least": nothing, "at_most": nothing, **extra,
         }  # fmt: skip
         found: dict[str, Any] = _cpu.select(
             points=points, dtype=dtype, prior=prior, selected=selected, anchors=anchors, **arguments
@@ -251,6 +253,15 @@ def test_the_extension_checks_what_would_crash() -> None:
         {"k": -1},
         {"k": 21},
         {"prior": nothing, "selected": np.array([1, 1])},
+        {"excluded": np.array([0])},
+        {"excluded": np.array([1, 1])},
+        {"excluded": np.array([20])},
+        {"excluded": np.arange(1, 20)},
+        {"weights": np.ones(19)},
+        {"groups": np.zeros(19, dtype=np.int32), "at_least": np.array([0]), "at_most": np.array([9])},
+        {"groups": np.zeros(20, dtype=np.int32)},
+        {"groups": np.zeros(20, dtype=np.int32), "at_least": np.array([0]), "at_most": nothing},
+        {"groups": np.full(20, -1, dtype=np.int32), "at_least": np.array([0]), "at_most": np.array([9])},
     ):
         with pytest.raises((ValueError, IndexError)):
             run(**wrong)

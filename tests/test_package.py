@@ -185,7 +185,7 @@ def test_per_level_kernels_share_no_inline_code() -> None:
 def test_python_layers() -> None:
     """Backends know neither the public functions nor each other; the reference needs numpy alone."""
     package = ROOT / "python" / "farpoint"
-    shared = ("_protocol", "_engine", "_device_matrix", "_plain_shard")
+    shared = ("_protocol", "_engine", "_device_matrix", "_order", "_plain_shard")
     for path in (package / "backends").glob("*.py"):
         imported = {
             node.module
@@ -199,6 +199,7 @@ def test_python_layers() -> None:
             assert imported <= {
                 "__future__",
                 "typing",
+                "farpoint.backends._order",
                 "farpoint.backends._plain_shard",
                 "farpoint.backends._protocol",
             }
@@ -274,6 +275,16 @@ def test_the_feature_table_in_the_docs_is_what_backends_say() -> None:
         for name, can in ((name, backend.capabilities) for name, backend in BACKENDS.items())
     }
     assert list(table) == [f"`{name}`" for name in BACKENDS]
+
+
+def test_the_docs_say_which_backends_take_constraints() -> None:
+    text = (ROOT / "docs" / "backends.md").read_text()
+    found = re.search(r"`weights`, `groups` and `exclude` .*?: ([^.]*)\.", text, re.S)
+    assert found is not None
+    able = {name for name, backend in BACKENDS.items() if backend.capabilities.constraints}
+    assert set(re.findall(r"`(\w+)`", found[1])) == able
+    for name in able:
+        assert BACKENDS[name].capabilities.constraints == {"weights", "groups", "exclude"}
 
 
 class Narrow:

@@ -49,16 +49,9 @@ def test_soak_draws_every_kind_of_everything() -> None:
     about = "\n".join(draw(0, number).about for number in range(3000))
     wanted = [kind.__name__ for kind in KINDS] + [dtype.name for dtype in DTYPES]
     wanted += ["C order", "Fortran", "every other", "larger matrix", "reversed", "unaligned", "swapped"]
-    wanted += [
-        *METRICS,
-        *DIFFERENCE_METRICS,
-        "selected",
-        "anchors",
-        "min_distance",
-        "'assign': True",
-        "center",
-        "random",
-    ]
+    wanted += [*METRICS, *DIFFERENCE_METRICS]
+    wanted += ["selected", "anchors", "min_distance", "'assign': True", "center", "random"]
+    wanted += ["weights", "quotas", "exclude"]
     wanted += ["select,", "nearest,", "h_min,", "covering_radius,", "pairwise_distances,"]
     assert [word for word in wanted if word not in about] == []
 

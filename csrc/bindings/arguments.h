@@ -28,6 +28,8 @@ namespace py = pybind11;
 using namespace pybind11::literals;
 
 using IndexArray = py::array_t<std::int64_t, py::array::c_style>;
+using GroupArray = py::array_t<std::int32_t, py::array::c_style>;
+using ValueArray = py::array_t<double, py::array::c_style>;
 
 inline ElementType element_type(const std::string& name) {
   const std::pair<const char*, ElementType> known[] = {
@@ -168,22 +170,37 @@ auto run_released(const std::optional<py::function>& listener, std::size_t known
 
 // Throws where a selection of `points` would touch rows that are not there, or write a row twice.
 inline void check_selection(const SelectRequest& request, Index rows, std::span<const Index> selected,
-                            Index anchor_rows) {
+                            Index anchor_rows, std::span<const Index> excluded = {}) {
   std::vector<bool> taken(static_cast<std::size_t>(rows), false);
-  for (const auto& listed : {selected, request.prior}) {
+  for (const auto& listed : {selected, excluded, request.prior}) {
     for (const Index row : listed) {
       if (row < 0 || row >= rows || taken[static_cast<std::size_t>(row)]) {
-        throw std::out_of_range("selected or prior holds a row out of range, or one is in them twice");
+        throw std::out_of_range(
+            "selected, excluded or prior holds a row out of range, or one is in them twice");
       }
       taken[static_cast<std::size_t>(row)] = true;
     }
   }
   if (request.count < static_cast<Index>(request.prior.size()) ||
-      request.count > rows - static_cast<Index>(selected.size())) {
+      request.count > rows - static_cast<Index>(selected.size() + excluded.size())) {
     throw std::invalid_argument("k is not between the number of prior picks and the number of free rows");
   }
   if (request.prior.empty() && selected.empty() && anchor_rows == 0) {
     throw std::invalid_argument("a first pick is needed where nothing is kept away from");
+  }
+}
+
+// Throws where weights and groups of a selection are not of all rows, or name groups that are not there.
+inline void check_order(const OrderRequest& order, Index rows) {
+  const auto of_all_rows = [rows](std::size_t size) { return size == 0 || static_cast<Index>(size) == rows; };
+  if (!of_all_rows(order.weights.size()) || !of_all_rows(order.groups.size()) ||
+      order.at_least.size() != order.at_most.size()) {
+    throw std::invalid_argument("weights or groups are not of all rows, or minima of not all groups");
+  }
+  for (const std::int32_t group : order.groups) {
+    if (group < 0 || static_cast<std::size_t>(group) >= order.at_least.size()) {
+      throw std::out_of_range("a group is out of range");
+    }
   }
 }
 

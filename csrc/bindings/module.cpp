@@ -23,10 +23,12 @@ using farpoint::cpu::SimdLevel;
 
 py::dict run_select(const HostMatrixArgument& points, const std::string& dtype, const std::string& metric,
                     double scale, double largest, Index k, const IndexArray& prior, double prior_value,
-                    const IndexArray& selected, const std::optional<HostMatrixArgument>& anchors,
-                    double minimum_value, bool assign, int threads, const std::string& simd, bool eager,
-                    const std::optional<Index>& memory_limit, const std::string& spill_folder,
-                    const std::optional<py::function>& listener) {
+                    const IndexArray& selected, const IndexArray& excluded,
+                    const std::optional<HostMatrixArgument>& anchors, const ValueArray& weights,
+                    bool of_roots, const GroupArray& groups, const IndexArray& at_least,
+                    const IndexArray& at_most, double minimum_value, bool assign, int threads,
+                    const std::string& simd, bool eager, const std::optional<Index>& memory_limit,
+                    const std::string& spill_folder, const std::optional<py::function>& listener) {
   const HostMatrix matrix(points, dtype);
   std::optional<HostMatrix> others;
   farpoint::cpu::SelectProblem problem;
@@ -37,6 +39,7 @@ py::dict run_select(const HostMatrixArgument& points, const std::string& dtype, 
   problem.scale = scale;
   problem.largest = largest;
   problem.selected = index_span(selected);
+  problem.excluded = index_span(excluded);
   if (anchors) {
     problem.anchors = others.emplace(*anchors, dtype).view();
     if (problem.anchors.columns != problem.points.columns) {
@@ -44,7 +47,14 @@ py::dict run_select(const HostMatrixArgument& points, const std::string& dtype, 
     }
   }
   problem.request = {k, index_span(prior), prior_value, minimum_value, assign};
-  check_selection(problem.request, problem.points.rows, problem.selected, problem.anchors.rows);
+  problem.request.order = {{weights.data(), static_cast<std::size_t>(weights.size())},
+                           of_roots,
+                           {groups.data(), static_cast<std::size_t>(groups.size())},
+                           index_span(at_least),
+                           index_span(at_most)};
+  check_selection(problem.request, problem.points.rows, problem.selected, problem.anchors.rows,
+                  problem.excluded);
+  check_order(problem.request.order, problem.points.rows);
   problem.threads = threads;
   problem.level = farpoint::cpu::choose_simd_level(simd);
 
@@ -147,8 +157,9 @@ PYBIND11_MODULE(_cpu, m) {
         "(first row with NaN or infinity or -1, first zero row or -1, largest |element|, smallest "
         "non-zero row maximum).");
   m.def("select", &run_select, "points"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "k"_a, "prior"_a,
-        "prior_value"_a, "selected"_a, "anchors"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a,
-        "eager"_a, "memory_limit"_a, "spill_folder"_a, "listener"_a,
+        "prior_value"_a, "selected"_a, "excluded"_a, "anchors"_a, "weights"_a, "of_roots"_a, "groups"_a,
+        "at_least"_a, "at_most"_a, "minimum_value"_a, "assign"_a, "threads"_a, "simd"_a, "eager"_a,
+        "memory_limit"_a, "spill_folder"_a, "listener"_a,
         "Farthest-point selection; stored values, not distances.");
   farpoint::bindings::bind_shards(m);
   m.def("nearest", &nearest, "x"_a, "y"_a, "dtype"_a, "metric"_a, "scale"_a, "largest"_a, "threads"_a,

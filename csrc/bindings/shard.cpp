@@ -15,8 +15,6 @@
 namespace farpoint::bindings {
 namespace {
 
-using ValueArray = py::array_t<double, py::array::c_style>;
-
 // A shard, and the arrays that it reads.
 class ShardObject {
  public:

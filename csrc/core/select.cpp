@@ -45,6 +45,54 @@ class RankController {
   Index rank_;
 };
 
+// Levels until all picks of the request are made, or no row is left that may be picked. No free row's key is
+// above `bound`, if that is finite.
+void run_levels(const SelectRequest& request, Stages& stages, double bound, Control const& control,
+                Stopwatch& stopwatch, SelectResult& result) {
+  SelectStatistics& statistics = stages.statistics();
+  RankController ranks(stages.capacity(), stages.free_rows());
+  PickEnd end = PickEnd::level_exhausted;
+  while (end == PickEnd::level_exhausted && stages.free_rows() > 0) {
+    control.throw_if_stopped();
+    // The values of a selection that goes on say nothing yet: all rows are looked at once.
+    const bool goes_on = bound < kInfinity;
+    const double level_value = goes_on ? bound : stages.value_at_rank(ranks.rank());
+    bound = kInfinity;
+    if (level_value == kClosed) {
+      break;
+    }
+    // Rows with key 0 need not be at distance 0: they are picked as others are, after their rows.
+    if (level_value == 0.0 && request.order.by_value()) {
+      stages.pick_duplicates(request, result);
+      break;
+    }
+    ++statistics.levels;
+    Threshold threshold = Threshold::at_value(level_value);
+    const Index gathered = stages.gather(threshold);
+    stages.certify(threshold);
+    statistics.seconds_certify += stopwatch.lap();
+    const Index capacity = stages.capacity();
+    const Index candidates = stages.catch_up(threshold, capacity);
+    if (!goes_on) {
+      ranks.observe(gathered, candidates, capacity);
+    }
+    statistics.seconds_catch_up += stopwatch.lap();
+    control.throw_if_stopped();
+    end = stages.pick(threshold, request, result);
+    statistics.seconds_pick += stopwatch.lap();
+  }
+  control.throw_if_stopped();
+}
+
+// The key of the last pick of `prior`, above which no row's is; infinity where nothing is known.
+double first_bound(const SelectRequest& request) {
+  if (request.prior_value == kInfinity || request.prior.empty()) {
+    return request.prior_value;
+  }
+  const double bound = request.order.key(request.prior.back(), request.prior_value);
+  return bound > 0.0 ? bound : kInfinity;
+}
+
 }  // namespace
 
 double value_of_rank(std::vector<double> values, Index rank, Index sampled, Index rows) {
@@ -74,35 +122,18 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
   stages.seed();
   statistics.seconds_seed = stopwatch.lap();
 
-  RankController ranks(stages.capacity(), stages.free_rows());
-  PickEnd end = PickEnd::level_exhausted;
-  double bound = request.prior_value;
-  while (end == PickEnd::level_exhausted && stages.free_rows() > 0) {
-    control.throw_if_stopped();
-    // The values of a selection that goes on say nothing yet: all rows are looked at once.
-    const bool goes_on = bound < kInfinity;
-    const double level_value = goes_on ? bound : stages.value_at_rank(ranks.rank());
-    bound = kInfinity;
-    if (level_value == 0.0) {
-      stages.pick_duplicates(request, result);
-      break;
-    }
-    ++statistics.levels;
-    Threshold threshold = Threshold::at_value(level_value);
-    const Index gathered = stages.gather(threshold);
-    stages.certify(threshold);
-    statistics.seconds_certify += stopwatch.lap();
-    const Index capacity = stages.capacity();
-    const Index candidates = stages.catch_up(threshold, capacity);
-    if (!goes_on) {
-      ranks.observe(gathered, candidates, capacity);
-    }
-    statistics.seconds_catch_up += stopwatch.lap();
-    control.throw_if_stopped();
-    end = stages.pick(threshold, request, result);
-    statistics.seconds_pick += stopwatch.lap();
+  run_levels(request, stages, first_bound(request), control, stopwatch, result);
+  if (!request.order.by_value()) {
+    // The covering radius is that of all free rows, whether they may be picked or not: the value at which one
+    // more would be picked by distance alone.
+    stages.order_by_value();
+    SelectRequest following = request;
+    following.count = static_cast<Index>(result.indices.size());
+    following.minimum_value = 0;
+    following.order = {};
+    result.next_value = 0.0;
+    run_levels(following, stages, kInfinity, control, stopwatch, result);
   }
-  control.throw_if_stopped();
 
   if (request.assign) {
     stages.assign(result);

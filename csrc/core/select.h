@@ -19,6 +19,10 @@
 // point has seen, and its last value is the first threshold, above which nothing can be left. Most points
 // fall below it at their first near pick, so that little of the work is done again.
 //
+// With weights or groups rows are ordered by keys instead of values (core/pick_order.h), which never rise
+// either. What the screens compare stays the value. Where the picks end, the largest value of any free row is
+// looked for as the next pick would be, in the order of values.
+//
 // A device implements Stages; this file decides thresholds and when to end. Exactness does not depend on
 // any decision made here: any threshold gives the same picks.
 #pragma once
@@ -27,6 +31,7 @@
 #include <vector>
 
 #include "core/control.h"
+#include "core/pick_order.h"
 #include "core/threshold.h"
 #include "core/types.h"
 
@@ -38,8 +43,9 @@ struct SelectRequest {
   // where something is kept away from: then the first pick is the farthest from that.
   std::span<const Index> prior = {};  // NOLINT(readability-redundant-member-init)
   double prior_value = kInfinity;     // no free row's distance to all of them is above this
-  double minimum_value = 0;           // stop before a pick whose stored value is below this
+  double minimum_value = 0;           // no pick whose stored value is below this
   bool assign = false;                // each point's nearest pick
+  OrderRequest order = {};            // NOLINT(readability-redundant-member-init) weights and groups
 };
 
 struct SelectStatistics {
@@ -61,7 +67,7 @@ struct SelectStatistics {
 struct SelectResult {
   std::vector<Index> indices;
   std::vector<double> values;        // stored values; infinity for those of SelectRequest::prior
-  double next_value = 0;             // of the pick that would follow; 0 when no row is left
+  double next_value = 0;             // the largest of a free row; 0 when no row is left
   std::vector<Index> labels;         // position in `indices`, or -1: kept away from
   std::vector<double> label_values;  // with labels: stored value to that pick
   SelectStatistics statistics;
@@ -82,7 +88,8 @@ class Stages {
   // Distances of all rows to the first entry of the pick list.
   virtual void seed() = 0;
   // A value that about `rank` free rows reach, never above the largest, and 0 only when the largest is
-  // 0: then every free row is a duplicate of a pick.
+  // 0: then every free row is a duplicate of a pick. With weights or groups a key, kClosed where no row may
+  // be picked.
   virtual double value_at_rank(Index rank) = 0;
   // Lists the free rows that `threshold` admits; returns how many.
   virtual Index gather(const Threshold& threshold) = 0;
@@ -96,6 +103,9 @@ class Stages {
   // Picks from the candidates until one of PickEnd's reasons. When it is not level_exhausted, the best
   // remaining candidate's value is in `result.next_value`.
   virtual PickEnd pick(const Threshold& threshold, const SelectRequest& request, SelectResult& result) = 0;
+  // From now on the order is that of values, whatever the request said. A device that knows no other has
+  // nothing to do.
+  virtual void order_by_value() {}
   // The free rows, once every one of them is known to be at distance 0, in row order.
   virtual void pick_duplicates(const SelectRequest& request, SelectResult& result) = 0;
   // Brings every row up to date and writes labels and label_values.
@@ -131,8 +141,8 @@ void pick_at_zero(const SelectRequest& request, Index rows, const IsFree& is_fre
   }
 }
 
-// Runs the levels. On return `result.next_value` is the value of the pick that would follow, so that
-// the covering radius is known.
+// Runs the levels. On return `result.next_value` is the largest value of a free row, so that the covering
+// radius is known.
 SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control);
 
 }  // namespace farpoint

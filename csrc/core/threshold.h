@@ -1,8 +1,9 @@
 // The total order in which points are picked, and a cut through it.
 //
-// Point (value, row) comes before another if its value is larger, or equal with a lower row. A
-// Threshold is a place in that order; points at or above it may be candidates. Ordering by rows as
-// well lets any number of equal values be cut anywhere: on an integer grid a whole plane ties.
+// Point (value, row) comes before another if its value is larger, or equal with a lower row. With weights or
+// groups the key (core/pick_order.h) takes the place of the value. A Threshold is a place in that order;
+// points at or above it may be candidates. Ordering by rows as well lets any number of equal values be cut
+// anywhere: on an integer grid a whole plane ties.
 #pragma once
 
 #include "core/types.h"

@@ -29,7 +29,7 @@ class BitCatchUp {
     for (; block < columns.blocks(); ++block) {
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const Index row = rows[r];
-        if (threshold_.admits(state_->values[at(row)], row) &&
+        if (threshold_.admits(state_->key(row), row) &&
             state_->progress[at(row)] < (block + 1) * kBlockPicks) {
           meet(row, lists_.row(static_cast<Index>(r)), block, counts);
         }

@@ -68,7 +68,8 @@ class Rounds {
         filter_(kernels_.filter[dimension_ - 1]),
         team_(team),
         control_(control),
-        free_rows_(problem.points.rows - static_cast<Index>(problem.selected.size())),
+        free_rows_(problem.points.rows -
+                   static_cast<Index>(problem.selected.size() + problem.excluded.size())),
         workers_(at(team.size())),
         picks_(at(
             (problem.anchors.rows + static_cast<Index>(problem.selected.size()) + problem.request.count + 1) *
@@ -127,13 +128,12 @@ class Rounds {
 
   void make_trees() {
     std::vector<bool> taken;
-    if (!problem_.selected.empty() || !request_.prior.empty()) {
+    if (!problem_.selected.empty() || !problem_.excluded.empty() || !request_.prior.empty()) {
       taken.resize(at(problem_.points.rows), false);
-      for (const Index row : problem_.selected) {
-        taken[at(row)] = true;
-      }
-      for (const Index row : request_.prior) {
-        taken[at(row)] = true;
+      for (const auto& rows : {problem_.selected, problem_.excluded, request_.prior}) {
+        for (const Index row : rows) {
+          taken[at(row)] = true;
+        }
       }
     }
     const int trees = team_.size() == 1 ? 1 : tuning::kBucketTreesPerThread * team_.size();
@@ -591,6 +591,10 @@ class Rounds {
 bool buckets_suit(const SelectProblem& problem) {
   // Slots and picks have 32-bit numbers, and a bucket may need a few slots more than it has points.
   constexpr Index kMost = std::numeric_limits<std::uint32_t>::max() / 8;
+  // Boxes know the largest value in them, not the largest key; and what is taken from the start has no label.
+  if (!problem.request.order.by_value() || (problem.request.assign && !problem.excluded.empty())) {
+    return false;
+  }
   return problem.metric == Metric::squared_euclidean && problem.points.columns >= 1 &&
          problem.points.columns <= kBucketMaxDimension && problem.points.rows >= 1 &&
          problem.points.rows + problem.anchors.rows <= kMost;

@@ -113,9 +113,8 @@ class CatchUp {
       return;
     }
     ++worker.counts.improved;
-    const double value = state_.values[at(row)];
-    if (threshold_.admits(value, row)) {
-      worker.block.set_value(slot, state_.screened_value(value));
+    if (threshold_.admits(state_.key(row), row)) {
+      worker.block.set_value(slot, state_.screened_value(state_.values[at(row)]));
     } else {
       state_.progress[at(row)] = std::max(state_.progress[at(row)], tile * screen_.tile_picks());
       worker.block.remove(slot);
@@ -144,11 +143,11 @@ std::span<const Index> by_progress(SelectState& state, std::span<const Index> ro
 // Keeps the first `capacity` of the listed rows in the order of picking.
 void keep_first(SelectState& state, Threshold& threshold, Index capacity) {
   const auto before = [&](Index a, Index b) {
-    return PointKey{state.values[at(a)], a}.before(PointKey{state.values[at(b)], b});
+    return PointKey{state.key(a), a}.before(PointKey{state.key(b), b});
   };
   Index* const last = state.listed.begin() + (capacity - 1);
   std::nth_element(state.listed.begin(), last, state.listed.end(), before);
-  threshold.last = {state.values[at(*last)], *last};
+  threshold.last = {state.key(*last), *last};
   state.listed.resize(at(capacity));
 }
 
@@ -240,7 +239,7 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
   }
   // Those that fell below the threshold left, most before they had seen every pick.
   state.listed.erase_if(
-      [&](Index row) { return !current(row) || !threshold.admits(state.values[at(row)], row); });
+      [&](Index row) { return !current(row) || !threshold.admits(state.key(row), row); });
   if (static_cast<Index>(state.listed.size()) > capacity) {
     keep_first(state, threshold, capacity);
   }

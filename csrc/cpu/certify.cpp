@@ -100,7 +100,7 @@ LookUps certify(SelectState& state, const Threshold& threshold, int rings) {
     Mine mine;
     for (Index place = begin; place < end; ++place) {
       const Index i = state.listed[at(place)];
-      for (int ring = 0; ring < rings && threshold.admits(state.values[at(i)], i); ++ring) {
+      for (int ring = 0; ring < rings && threshold.admits(state.key(i), i); ++ring) {
         const Index before = mine.counts.screened;
         const Index from = std::max(state.progress[at(i)], cells.looked(i, ring));
         const int end_list = std::min(Cells::kRingEnds[static_cast<std::size_t>(ring) + 1], cells.lists());
@@ -110,7 +110,7 @@ LookUps certify(SelectState& state, const Threshold& threshold, int rings) {
         cells.set_looked(i, ring);
         LookUp& result = mine.look_ups[static_cast<std::size_t>(ring)];
         result.spent += static_cast<double>(mine.counts.screened - before);
-        if (!threshold.admits(state.values[at(i)], i)) {
+        if (!threshold.admits(state.key(i), i)) {
           // Catch-up would have met its near pick half-way through the list, as often as not.
           result.saved += 0.5 * static_cast<double>(state.picks.size() - state.progress[at(i)]);
         }
@@ -132,7 +132,7 @@ LookUps certify(SelectState& state, const Threshold& threshold, int rings) {
       result[ring].saved += mine.look_ups[ring].saved;
     }
   }
-  state.listed.erase_if([&](Index i) { return !threshold.admits(state.values[at(i)], i); });
+  state.listed.erase_if([&](Index i) { return !threshold.admits(state.key(i), i); });
   return result;
 }
 

@@ -59,7 +59,8 @@ Index least_for_levels(const SelectProblem& problem, const Frame& frame, int thr
   return rows * row_bytes(problem.request.assign, problem.metric) + rows / 1024 * kIndex +
          picks * pick_bytes +
          std::max(threads * block_bytes(frame, rows), candidate_bytes(problem, frame, threads)) +
-         column_bytes(frame.dimension(), threads) + kSmallThings;
+         column_bytes(frame.dimension(), threads) + kSmallThings +
+         static_cast<Index>(problem.request.order.at_least.size()) * kIndex * threads;
 }
 
 Index memory_for_buckets(const SelectProblem& problem, int threads) {

@@ -8,6 +8,10 @@
 //      updates its share against it: one screened product, then the canonical distance of survivors
 //
 // A candidate that falls below the threshold leaves: some point outside might beat it.
+//
+// With weights or groups (core/pick_order.h) the best is that of the largest key. Every thread counts every
+// pick in an order of its own, from the same picks, so all of them close the same groups at the same pick;
+// candidates of these leave before they meet it.
 
 #include <algorithm>
 #include <bit>
@@ -32,11 +36,25 @@ struct alignas(64) Report {
   bool stop[2] = {false, false};
 };
 
-template <class Screen>
+// Orders that candidates can have: of their values, and of keys that follow the picks.
+struct ByValue {
+  static constexpr bool kIsByValue = true;
+  static double key(Index /*row*/, double value) { return value; }
+};
+struct ByKey {
+  static constexpr bool kIsByValue = false;
+  double key(Index row, double value) const { return order->key(row, value); }
+
+  PickOrder* order;
+};
+
+template <class Screen, class Order>
 class Share {
  public:
-  Share(SelectState& state, const Screen& screen, const Threshold& threshold, std::span<const Index> rows)
+  Share(SelectState& state, const Screen& screen, Order order, const Threshold& threshold,
+        std::span<const Index> rows)
       : state_(state),
+        order_(order),
         threshold_(threshold),
         lanes_(screen.lanes()),
         block_(screen.make_block((static_cast<Index>(rows.size()) + lanes_ - 1) / lanes_)),
@@ -62,20 +80,18 @@ class Share {
     return best;
   }
 
-  // Makes ready for the pick and takes it out of this share if it is here.
-  void take(const PointKey& pick) {
-    pick_.load(pick.row);
-    for (Index g = 0; g < block_.groups(); ++g) {
-      const GroupBest& best = group_best_[at(g)];
-      if (best.key.row == pick.row && best.key.value > -kInfinity) {
-        drop(best.slot);
-        rank_group(g);
-        return;
+  // Makes ready for the pick, entry `place` of the pick list, and takes it out of this share if it is here.
+  void take(const PointKey& pick, Index place) {
+    take_out(pick);
+    if constexpr (!Order::kIsByValue) {
+      if (order_.order->count(pick.row)) {
+        drop_closed(place);
       }
     }
+    pick_.load(pick.row);
   }
 
-  // Distances of this share to the pick of take(), entry `place` of the pick list.
+  // Distances of this share to the pick of take().
   void update(const PointKey& pick, Index place) {
     const std::byte* pick_row = state_.points.row(pick.row);
     const double pick_self_dot = state_.points.self_dot(pick.row);
@@ -112,6 +128,35 @@ class Share {
     Index slot = 0;
   };
 
+  void take_out(const PointKey& pick) {
+    for (Index g = 0; g < block_.groups(); ++g) {
+      const GroupBest& best = group_best_[at(g)];
+      if (best.key.row == pick.row && best.key.value > -kInfinity) {
+        drop(best.slot);
+        rank_group(g);
+        return;
+      }
+    }
+  }
+
+  // Candidates of groups that are closed now leave; they have met all before entry `place`.
+  void drop_closed(Index place) {
+    for (Index g = 0; g < block_.groups(); ++g) {
+      bool changed = false;
+      for (Index slot = g * lanes_; slot < (g + 1) * lanes_; ++slot) {
+        const Index row = block_.row(slot);
+        if (row >= 0 && !order_.order->is_open(row)) {
+          state_.progress[at(row)] = place;
+          drop(slot);
+          changed = true;
+        }
+      }
+      if (changed) {
+        rank_group(g);
+      }
+    }
+  }
+
   // A pair that the screen let through; true when the value changed. Picks come in their order here, so
   // an equal value changes no label.
   bool meet(Index slot, const std::byte* pick_row, double pick_self_dot, Index place) {
@@ -134,7 +179,7 @@ class Share {
     if (!state_.labels.empty()) {
       state_.labels[at(row)] = place;
     }
-    if (threshold_.admits(value, row)) {
+    if (threshold_.admits(order_.key(row, value), row)) {
       block_.set_value(slot, value);
     } else {
       state_.progress[at(row)] = place + 1;
@@ -169,7 +214,8 @@ class Share {
       if (values_[at(slot)] == kTaken) {
         continue;
       }
-      const PointKey key{values_[at(slot)], block_.row(slot)};
+      const Index row = block_.row(slot);
+      const PointKey key{order_.key(row, values_[at(slot)]), row};
       if (key.before(best.key)) {
         best = {key, slot};
       }
@@ -178,6 +224,7 @@ class Share {
   }
 
   SelectState& state_;
+  const Order order_;
   const Threshold threshold_;
   const Index lanes_;
   Screen::Block block_;
@@ -186,7 +233,7 @@ class Share {
   std::vector<GroupBest> group_best_;
 };
 
-template <class Screen>
+template <class Screen, class Order>
 class PickLoop {
  public:
   PickLoop(SelectState& state, const Screen& screen, const Threshold& threshold, const SelectRequest& request,
@@ -245,11 +292,23 @@ class PickLoop {
     const auto edge = [&](Index t) { return std::min(groups * t / threads * lanes, candidates); };
     const auto rows =
         std::span<const Index>(state_.listed).subspan(at(edge(thread)), at(edge(thread + 1) - edge(thread)));
-    shares_[at(thread)] = std::make_unique<Share<Screen>>(state_, screen_, threshold_, rows);
+    shares_[at(thread)] =
+        std::make_unique<Share<Screen, Order>>(state_, screen_, make_order(thread), threshold_, rows);
+  }
+
+  // Threads that had no share in the levels before have picks to count.
+  Order make_order(int thread) {
+    if constexpr (Order::kIsByValue) {
+      return {};
+    } else {
+      PickOrder& order = state_.orders[at(thread)];
+      order.follow(result_.indices);
+      return {&order};
+    }
   }
 
   void run_rounds(int thread) {
-    Share<Screen>& share = *shares_[at(thread)];
+    Share<Screen, Order>& share = *shares_[at(thread)];
     for (Index round = 0;; ++round) {
       const std::size_t side = at(round % 2);
       reports_[at(thread)].best[side] = share.best();
@@ -272,7 +331,7 @@ class PickLoop {
         }
         break;
       }
-      share.take(best);
+      share.take(best, first_place_ + round);
       if (thread == 0) {
         record(best, position);
       }
@@ -288,7 +347,8 @@ class PickLoop {
     if (position == request_.count) {
       return PickEnd::complete;
     }
-    if (best.value < request_.minimum_value) {
+    // A key is of a row that may be picked.
+    if (Order::kIsByValue && best.value < request_.minimum_value) {
       return PickEnd::below_minimum;
     }
     return std::nullopt;
@@ -297,9 +357,11 @@ class PickLoop {
   // Thread 0 only: the others read neither the pick list nor the result.
   void record(const PointKey& pick, Index position) {
     try {
-      state_.take(pick.row, position, pick.value);
+      // The thread that has the row wrote its value before the barrier, and nobody writes it after.
+      const double value = Order::kIsByValue ? pick.value : state_.values[at(pick.row)];
+      state_.take(pick.row, position, value);
       result_.indices.push_back(pick.row);
-      result_.values.push_back(pick.value);
+      result_.values.push_back(value);
     } catch (...) {
       failure_ = std::current_exception();  // ends the next round for every thread
     }
@@ -313,7 +375,7 @@ class PickLoop {
   SelectResult& result_;
   const Index first_position_;
   const Index first_place_;
-  std::vector<std::unique_ptr<Share<Screen>>> shares_;
+  std::vector<std::unique_ptr<Share<Screen, Order>>> shares_;
   std::vector<Report> reports_;
   Barrier barrier_;
   std::exception_ptr failure_;  // thread 0 only, until the rounds have ended
@@ -324,16 +386,22 @@ class PickLoop {
 
 PickEnd pick(SelectState& state, const Threshold& threshold, const SelectRequest& request,
              SelectResult& result) {
+  const auto run = [&]<class Screen>(const Screen& screen) {
+    if (state.orders.empty()) {
+      return PickLoop<Screen, ByValue>(state, screen, threshold, request, result).run();
+    }
+    return PickLoop<Screen, ByKey>(state, screen, threshold, request, result).run();
+  };
   if (state.codes) {
-    return PickLoop(state, CodeScreen(state), threshold, request, result).run();
+    return run(CodeScreen(state));
   }
   if (state.bytes) {
-    return PickLoop(state, ByteScreen(state), threshold, request, result).run();
+    return run(ByteScreen(state));
   }
   if (counts_bits(state.points.frame().metric())) {
-    return PickLoop(state, BitScreen(state.points), threshold, request, result).run();
+    return run(BitScreen(state.points));
   }
-  return PickLoop(state, FloatScreen(state), threshold, request, result).run();
+  return run(FloatScreen(state));
 }
 
 }  // namespace farpoint::cpu

@@ -79,7 +79,10 @@ double share_of_bytes_in_vain(const SelectState& state, double level) {
   }
   ByteBlock block(state.points, coder, (rows + coder.lanes() - 1) / coder.lanes());
   block.pack(sample);
-  const auto value = [&](Index r) { return std::min(state.values[at(sample[at(r)])], level); };
+  const auto value = [&](Index r) {
+    const Index row = sample[at(r)];
+    return std::min(state.values[at(row)], state.value_at(row, level));
+  };
   for (Index r = 0; r < rows; ++r) {
     block.set_value(r, value(r));
   }
@@ -124,7 +127,7 @@ double share_in_vain(const SelectState& state, double level) {
   Index in_vain = 0;
   for (Index r = 0; r < rows; ++r) {
     const Index i = state.listed[at(r * listed / rows)];
-    const double value = std::min(state.values[at(i)], level);
+    const double value = std::min(state.values[at(i)], state.value_at(i, level));
     const RowCode numbers = code_row(frame, points.row(i), points.self_dot(i), packed, codes.data());
     const float bias = bound.point_bias(static_cast<double>(numbers.squared_norm), value);
     frame.code().dots(codes.data(), pick_codes.data(), picks, padded, dots.data());

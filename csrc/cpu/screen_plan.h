@@ -27,7 +27,7 @@ void make_cells(SelectState& state, Index count);
 // when they are needed.
 void add_head_of(SelectState& state, const Basis& basis, Index columns);
 // The share of sampled (listed row, pick) pairs that codes would let through to refinement in vain, once the
-// rows' values have fallen to `level`.
+// rows' keys have fallen to `level`.
 double share_in_vain(const SelectState& state, double level);
 // The same of bytes. The state has a coder.
 double share_of_bytes_in_vain(const SelectState& state, double level);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/control.h"
+#include "core/pick_order.h"
 #include "core/select.h"
 #include "core/tuning.h"
 #include "cpu/bit_columns.h"
@@ -33,6 +34,7 @@ struct SelectProblem {
   double scale = 1.0;               // the contract's power of two
   double largest = 1.0;             // upper bound of |element| over points and anchors
   std::span<const Index> selected;  // rows of points kept away from and never returned; no duplicates
+  std::span<const Index> excluded;  // never returned, and not kept away from; none of them is in `selected`
   MatrixView anchors;               // rows kept away from; no rows: none
   SelectRequest request;
   int threads = 1;
@@ -53,7 +55,8 @@ inline Index list_length(const SelectProblem& problem) {
 // Candidates that a level may have, with codes or without, so that the pick loop stays in the caches.
 Index candidate_capacity(const tuning::Schedule& schedule, bool coded, Index dimension, int threads);
 
-// A row that was picked or is in `selected`: below every distance, so that no threshold admits it.
+// A row that was picked, is in `selected` or is excluded: below every distance, so that no threshold admits
+// it.
 inline constexpr double kTaken = -1.0;
 
 // What a screen did with the pairs that it was given.
@@ -78,6 +81,15 @@ struct SelectState {
               Index most_picks, bool assign);
 
   bool taken(Index i) const { return values[static_cast<std::size_t>(i)] == kTaken; }
+  // What row i is ordered by, as far as is known: an upper bound, as its value is.
+  double key(Index i) const {
+    const double value = values[static_cast<std::size_t>(i)];
+    return orders.empty() ? value : orders.front().key(i, value);
+  }
+  // About the value at which row i has that key; no result depends on it.
+  double value_at(Index i, double key) const {
+    return orders.empty() ? key : orders.front().value_at(i, key);
+  }
   // Canonical value between row i and entry `pick` of the list.
   double value(Index i, Index pick) const {
     return points.frame().value(points.row(i), points.self_dot(i), picks.row(pick), picks.self_dot(pick));
@@ -134,6 +146,9 @@ struct SelectState {
   PickList picks;       // kept away from, then the picks
   Index kept_away = 0;  // how many of `picks` are not picks of this call
   Index free_rows;
+  // With weights or groups: one of each thread, of which the first has followed all picks. Empty: rows are
+  // ordered by their values.
+  std::vector<PickOrder> orders;
   WorkArray<double> values;   // of each row: an upper bound; exact against its first `progress` picks
   WorkArray<Index> progress;  // entries of `picks` that the row has seen
   WorkArray<Index> labels;    // empty unless asked for: entry of `picks` that gave `values`

@@ -13,6 +13,35 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
+// Lists the rows that are `admitted`; returns how many.
+template <class Admitted>
+Index gather_if(SelectState& state, const Admitted& admitted) {
+  constexpr Index kRowsOfTask = 16 * tuning::kRowsPerTask;
+  const Index rows = state.points.size();
+  // Counted first, so that every task knows where to write.
+  std::vector<Index> ends(at(rows / kRowsOfTask + 2), 0);
+  state.team.for_each(rows, kRowsOfTask, state.control, [&](int, Index begin, Index end) {
+    Index count = 0;
+    for (Index i = begin; i < end; ++i) {
+      count += admitted(i) ? 1 : 0;
+    }
+    ends[at(begin / kRowsOfTask + 1)] = count;
+  });
+  state.control.throw_if_stopped();
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  state.listed.resize(at(ends.back()));
+  state.team.for_each(rows, kRowsOfTask, state.control, [&](int, Index begin, Index end) {
+    auto place = at(ends[at(begin / kRowsOfTask)]);
+    for (Index i = begin; i < end; ++i) {
+      if (admitted(i)) {
+        state.listed[place++] = i;
+      }
+    }
+  });
+  state.control.throw_if_stopped();
+  return ends.back();
+}
+
 }  // namespace
 
 Index candidate_capacity(const tuning::Schedule& schedule, bool coded, Index dimension, int threads) {
@@ -58,6 +87,7 @@ void SelectState::take(Index i, Index position, double value) {
 CpuStages::CpuStages(const SelectProblem& problem, const Points& points, ThreadTeam& team, Control& control,
                      WorkMemory& memory)
     : state_(points, team, control, memory, list_length(problem), problem.request.assign),
+      excluded_(problem.excluded),
       plan_(problem.request.count, tuning::schedule(problem.eager)),
       schedule_(tuning::schedule(problem.eager)) {
   for (const Index i : problem.selected) {
@@ -69,11 +99,21 @@ CpuStages::CpuStages(const SelectProblem& problem, const Points& points, ThreadT
     state_.picks.append(row, self_dot, -1);
   }
   state_.kept_away = state_.picks.size();
+  for (const Index i : excluded_) {
+    state_.values[at(i)] = kTaken;
+    --state_.free_rows;
+  }
+  if (const SelectRequest& request = problem.request; !request.order.by_value()) {
+    state_.orders.assign(at(team.size()), PickOrder(request.order, request.count, request.minimum_value));
+  }
 }
 
 void CpuStages::accept(std::span<const Index> rows) {
   for (std::size_t position = 0; position < rows.size(); ++position) {
     state_.take(rows[position], static_cast<Index>(position), kInfinity);
+  }
+  if (!state_.orders.empty()) {
+    state_.orders.front().follow(rows);
   }
 }
 
@@ -99,8 +139,9 @@ std::vector<double> CpuStages::sample_values(Index size) const {
   for (Index s = 0; s < sample; ++s) {
     const double place = static_cast<double>(s) + (sample == rows ? 0.0 : unit_hash(s));
     const auto i = static_cast<Index>(place * static_cast<double>(rows) / static_cast<double>(sample));
-    const double value = state_.values[at(std::min(i, rows - 1))];
-    if (value != kTaken) {
+    // What is taken or may not be picked is below 0.
+    const double value = state_.key(std::min(i, rows - 1));
+    if (value >= 0.0) {
       values.push_back(value);
     }
   }
@@ -111,38 +152,23 @@ double CpuStages::value_at_rank(Index rank) {
   const Index rows = state_.points.size();
   const double value =
       value_of_rank(sample_values(tuning::kRankSample), rank, std::min(rows, tuning::kRankSample), rows);
-  return value > 0.0 ? value : largest_value();
+  if (value > 0.0) {
+    return value;
+  }
+  return state_.orders.empty() ? largest_value() : largest_key();
 }
 
 Index CpuStages::gather(const Threshold& threshold) {
-  constexpr Index kRowsOfTask = 16 * tuning::kRowsPerTask;
-  const Index rows = state_.points.size();
-  const auto admitted = [&](Index i) {
-    const double value = state_.values[at(i)];
-    return value != kTaken && threshold.admits(value, i);
-  };
-  // Counted first, so that every task knows where to write.
-  std::vector<Index> ends(at(rows / kRowsOfTask + 2), 0);
-  state_.team.for_each(rows, kRowsOfTask, state_.control, [&](int, Index begin, Index end) {
-    Index count = 0;
-    for (Index i = begin; i < end; ++i) {
-      count += admitted(i) ? 1 : 0;
-    }
-    ends[at(begin / kRowsOfTask + 1)] = count;
+  if (state_.orders.empty()) {
+    return gather_if(state_, [&](Index i) {
+      const double value = state_.values[at(i)];
+      return value != kTaken && threshold.admits(value, i);
+    });
+  }
+  return gather_if(state_, [&](Index i) {
+    const double key = state_.key(i);
+    return key != kClosed && threshold.admits(key, i);
   });
-  state_.control.throw_if_stopped();
-  std::partial_sum(ends.begin(), ends.end(), ends.begin());
-  state_.listed.resize(at(ends.back()));
-  state_.team.for_each(rows, kRowsOfTask, state_.control, [&](int, Index begin, Index end) {
-    auto place = at(ends[at(begin / kRowsOfTask)]);
-    for (Index i = begin; i < end; ++i) {
-      if (admitted(i)) {
-        state_.listed[place++] = i;
-      }
-    }
-  });
-  state_.control.throw_if_stopped();
-  return ends.back();
 }
 
 void CpuStages::certify(const Threshold& threshold) {
@@ -161,6 +187,10 @@ PickEnd CpuStages::pick(const Threshold& threshold, const SelectRequest& request
   return cpu::pick(state_, threshold, request, result);
 }
 
+void CpuStages::order_by_value() {
+  state_.orders.clear();
+}
+
 void CpuStages::pick_duplicates(const SelectRequest& request, SelectResult& result) {
   pick_at_zero(
       request, state_.points.size(), [this](Index i) { return !state_.taken(i); },
@@ -176,6 +206,11 @@ void CpuStages::pick_duplicates(const SelectRequest& request, SelectResult& resu
 }
 
 void CpuStages::assign(SelectResult& result) {
+  // Excluded rows have a nearest pick as all others have. They have met nothing yet.
+  for (const Index i : excluded_) {
+    state_.values[at(i)] = state_.value(i, 0);
+    state_.progress[at(i)] = 1;
+  }
   Threshold everything = Threshold::everything();
   gather(everything);
   cpu::catch_up(state_, everything, state_.points.size());
@@ -212,6 +247,18 @@ SelectStatistics& CpuStages::statistics() {
   s.bytes_work = state_.memory.most_held();
   s.bytes_spilled = state_.memory.most_spilled();
   return s;
+}
+
+double CpuStages::largest_key() {
+  std::vector<double> largest(at(state_.team.size()), kClosed);
+  state_.team.for_each(state_.points.size(), 16 * tuning::kRowsPerTask, state_.control,
+                       [&](int thread, Index begin, Index end) {
+                         double& mine = largest[at(thread)];
+                         for (Index i = begin; i < end; ++i) {
+                           mine = std::max(mine, state_.key(i));
+                         }
+                       });
+  return *std::ranges::max_element(largest);
 }
 
 double CpuStages::largest_value() {

@@ -22,6 +22,7 @@ class CpuStages final : public Stages {
   void certify(const Threshold& threshold) override;
   Index catch_up(Threshold& threshold, Index capacity) override;
   PickEnd pick(const Threshold& threshold, const SelectRequest& request, SelectResult& result) override;
+  void order_by_value() override;
   void pick_duplicates(const SelectRequest& request, SelectResult& result) override;
   void assign(SelectResult& result) override;
   Index capacity() const override;
@@ -31,11 +32,15 @@ class CpuStages final : public Stages {
   SelectState& state() { return state_; }
   // The largest upper bound of a free row's value; 0 where no row is free.
   double largest_value();
-  // The upper bounds of about `size` evenly chosen rows, but for those that are taken.
+  // The upper bounds of about `size` evenly chosen rows, but for those that are taken; with weights or groups
+  // their keys, but for those that may not be picked.
   std::vector<double> sample_values(Index size) const;
 
  private:
+  double largest_key();
+
   SelectState state_;
+  std::span<const Index> excluded_;
   ScreenPlan plan_;
   tuning::Schedule schedule_;
 };

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
+from farpoint._constraints import Quotas
 from farpoint._device_inputs import AnyMatrix, element_type, host_rows, taken, write_rows
+from farpoint._fingerprint import constraint_differences
 from farpoint._picks import Picks
 from farpoint._progress import Progress
 from farpoint._selecting import prepare_selection
@@ -43,9 +45,13 @@ def select(
     k: int | float | None = None,
     *,
     metric: str = "euclidean",
-    start: int | str = 0,
+    start: int | str | None = None,
     selected: npt.ArrayLike | None = None,
     anchors: Any = None,
+    weights: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    quotas: Quotas | None = None,
+    exclude: npt.ArrayLike | None = None,
     min_distance: float | None = None,
     assign: bool = False,
     backend: str = "auto",
@@ -74,29 +80,53 @@ def select(
         pattern, a folder of files or a list of these: see `open_matrix`.
     k : int or float, optional
         How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
-        the rows that are not in `selected`). May be left out when `min_distance` is given. Asking for
-        rows where every row is in `selected` is an error.
-    metric : {"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"}
-        What `radii`, `h_min` and `min_distance` are measured in. Cosine distance is ``1 - cos(x, y)``;
-        zero rows are an error. Manhattan distance is the sum of the absolute differences, chebyshev the
-        largest; a CUDA device has neither.
-    start : int or {"center", "random"}
-        The first pick: a row number, the row nearest the mean, or a random row (see `seed`). Has no
-        meaning with `selected` or `anchors`: then the first pick is the row farthest from them.
+        the rows that are neither in `selected` nor in `exclude`). May be left out when `min_distance` is
+        given. Asking for rows where there is none left is an error.
+    metric : str
+        What `radii`, `h_min` and `min_distance` are measured in: "euclidean", "sqeuclidean", "cosine",
+        ``1 - cos(x, y)``, for which zero rows are an error; "manhattan", the sum of the absolute
+        differences, and "chebyshev", the largest of them; of packed bits (`numpy.packbits`) "hamming", how
+        many differ, and "jaccard", one less the share of the bits set in either that are set in both. A
+        CUDA device has the first three.
+    start : int or {"center", "random"}, optional
+        The first pick: a row number, the row nearest the mean, or a random row (see `seed`). Default: row 0;
+        with `weights`, `quotas` or `exclude` the row of the largest weight that may be picked, the lowest of
+        several. Has no meaning with `selected` or `anchors`: then the first pick is the row farthest from
+        them.
     selected : (s,) array_like of int, optional
         Rows of X chosen before: never returned again, kept away from.
     anchors : (m, d) array_like, or paths, optional
         Vectors outside X to keep away from, such as data already owned. Converted to the dtype of X, and
         copied to its device.
+    weights : (n,) array_like, optional
+        How much each row is wanted, such as a quality: the next pick is the row with the largest weight times
+        distance to the picks so far, ties to the lowest. Finite, and 0 or at least 2**-300 of the largest.
+        Rows of weight 0 come last, in row order. Only ratios matter; weights that are all equal change
+        nothing. See docs/constraints.md for this and the next three.
+    groups : (n,) array_like, optional
+        The group of each row: integers, strings or anything that `numpy.unique` sorts. Needs `quotas`.
+    quotas : mapping, int or (int or None, int or None), optional
+        How many picks there are to be of each group: exactly so many, or at least and at most so many, None
+        for no limit. A mapping by group, in which ``...`` stands for all others (by default without limit);
+        or one quota for every group. Each pick is the farthest row whose group is not full and that leaves
+        enough picks for all that is asked for. Rows in `selected` do not count. Quotas that `k` picks cannot
+        meet are an error.
+    exclude : (e,) array_like of int, or (n,) of bool, optional
+        Rows that are never returned, as row numbers or as a mask, and that are not kept away from. They get
+        labels with `assign`, but do not count for the covering radius. Their elements must be finite all the
+        same.
     min_distance : float, optional
         Stop before a pick closer than this to what came before it. Without `k`, as many rows as there
-        are: none, where every row is in `selected` or too close to what is kept away from.
+        are: none, where every row is in `selected` or too close to what is kept away from. With `weights` or
+        `quotas` rows that are too close are passed over instead, until there is no other; then quotas may be
+        missed.
     assign : bool
         Also return each row's nearest pick and its distance.
     backend : {"auto", "cpu", "cuda", "numba", "reference"}
         "auto" takes the compiled engine, or Numba where there is none; "cuda" for arrays on a CUDA device,
         and for much work (n d k) where a device can be used and has the memory. A backend that is named is
-        used or refused.
+        used or refused. "cuda" has no `weights`,
+        `groups` and `exclude`.
     device : int, optional
         Index of the CUDA device, for backend "cuda", which it asks for if that is "auto". Default: where X
         is, else 0.
@@ -113,10 +143,11 @@ def select(
         Keep the picks in this file, once a minute and when the call is ended by Ctrl-C, SIGTERM or an
         error; the same call goes on from there. So does one with another `k`, `min_distance`, `assign`,
         `backend`, `device` or `threads`, which decide nothing about the order. Another X, `metric`, `start`,
-        `selected` or `anchors` is refused. Of X (and of `anchors`) that is seen by the shape, the element
-        type, a hash of 1,024 evenly spaced rows, the radii of some picks, and the names, sizes and times of
-        last change of the files that it is in; a change of other rows is not seen. `Selection.load` reads
-        the file at any moment. See docs/long-runs.md.
+        `selected`, `anchors`, `weights`, `groups`, `quotas` or `exclude` is refused; with quotas that ask for
+        a least number another `k`, and with weights or quotas another `min_distance`. Of X (and of
+        `anchors`) that is seen by the shape, the element type, a hash of 1,024 evenly spaced rows, the radii
+        of some picks, and the names, sizes and times of last change of the files that it is in; a change of
+        other rows is not seen. `Selection.load` reads the file at any moment. See docs/long-runs.md.
     progress : bool or callable
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional
@@ -172,6 +203,12 @@ def select(
     array([0, 3, 4])
     >>> farpoint.select(X, k=1, selected=[3], anchors=[[0, 7]]).indices
     array([1])
+    >>> farpoint.select(X, k=3, weights=[1, 9, 1, 1, 1]).indices
+    array([1, 3, 4])
+    >>> farpoint.select(X, k=3, groups=["a", "a", "a", "b", "b"], quotas={"a": (2, None)}).indices
+    array([0, 3, 1])
+    >>> farpoint.select(X, k=2, exclude=[0, 3]).indices
+    array([1, 4])
     """
     began = time.perf_counter()
     kept = None if checkpoint is None else Checkpoint(checkpoint)
@@ -188,6 +225,10 @@ def select(
         threads=threads,
         memory_limit=memory_limit,
         spill_folder=spill_folder,
+        weights=weights,
+        groups=groups,
+        quotas=quotas,
+        exclude=exclude,
     )
     known = task.known(start, seed, kept, lambda first: task.fingerprint(first, X))
     return task.run(known, progress=progress, checkpoint=kept, began=began)
@@ -200,6 +241,10 @@ def extend(
     *,
     selected: npt.ArrayLike | None = None,
     anchors: Any = None,
+    weights: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    quotas: Quotas | None = None,
+    exclude: npt.ArrayLike | None = None,
     min_distance: float | None = None,
     assign: bool = False,
     backend: str = "auto",
@@ -221,8 +266,11 @@ def extend(
         How many rows altogether, as for `select`.
     selected, anchors
         What the selection was kept away from: the same as then.
+    weights, groups, quotas, exclude
+        The same as then. A selection with quotas that ask for a least number of rows kept its last picks for
+        these: it cannot be made longer.
     min_distance, assign, backend, device, threads, memory_limit, spill_folder, progress
-        As for `select`; none of them need be as it was.
+        As for `select`; none of them need be as it was (but `min_distance` with weights or quotas).
 
     Returns
     -------
@@ -263,9 +311,21 @@ def extend(
         threads=threads,
         memory_limit=memory_limit,
         spill_folder=spill_folder,
+        weights=weights,
+        groups=groups,
+        quotas=quotas,
+        exclude=exclude,
     )
     _check_belongs(selection, task.loaded.matrices[0])
-    known = Picks(selection.indices, selection.radii, selection.covering_radius)
+    different = constraint_differences(selection.info.get("constraints", {}), task.record)
+    if different:
+        raise ValueError(f"selection was made otherwise: {'; '.join(different)}")
+    known = Picks(
+        selection.indices,
+        selection.radii,
+        selection.covering_radius,
+        farthest_first=selection.farthest_first,
+    )
     task.check_made_here(known, "selection")
     if not len(known) and not task.keeps_away:
         raise ValueError("selection is empty: give what it was kept away from (selected, anchors)")

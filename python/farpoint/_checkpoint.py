@@ -2,13 +2,14 @@
 
 A checkpoint is a saved Selection (selection.py) with one more array, `problem`: what it belongs to, as JSON
 (_fingerprint.py). Of t picks it holds t - 1, and the radius of the last as covering radius, so that it is a
-right selection at any moment. Nothing is kept of an engine's state: it is made again from the picks
-(docs/decisions/0007-going-on.md).
+right selection at any moment; with weights or groups no covering radius, which is another distance then.
+Nothing is kept of an engine's state: it is made again from the picks (docs/decisions/0007-going-on.md).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ class Checkpoint:
         self._problem: Fingerprint = {}
         self._metric = ""
         self._info: dict[str, Any] = {}
+        self._farthest_first = True
         self._heard: list[tuple[IndexArray, FloatArray]] = []
         self._next_write = 0.0
         self._writable = True
@@ -99,7 +101,14 @@ class Checkpoint:
         if saved.metric != problem["metric"] or problem["start"] not in (None, self.first_row):
             raise ValueError(f"{self.name} is damaged: its picks are not of the problem that it names")
         _log.info("%s holds %d picks", self.name, len(saved))
-        return Picks(saved.indices, saved.radii, saved.covering_radius, saved.labels, saved.distances)
+        return Picks(
+            saved.indices,
+            saved.radii,
+            saved.covering_radius,
+            saved.labels,
+            saved.distances,
+            saved.farthest_first,
+        )
 
     @contextmanager
     def kept(self, known: Picks, metric: str, info: dict[str, Any]) -> Iterator[None]:
@@ -113,7 +122,7 @@ class Checkpoint:
             Of the Selection that the file holds before the run is done.
         """
         json_array(info, f"{self.name} cannot be kept: its info")
-        self._metric, self._info = metric, info
+        self._metric, self._info, self._farthest_first = metric, info, known.farthest_first
         self._heard = [(known.indices, known.radii)]
         self._next_write = time.monotonic() + INTERVAL_SECONDS
         with sigterm_interrupts():
@@ -154,9 +163,10 @@ class Checkpoint:
                 Selection(
                     indices=indices[:complete],
                     radii=radii[:complete],
-                    covering_radius=float(radii[complete]),
+                    covering_radius=float(radii[complete]) if self._farthest_first else math.nan,
                     metric=self._metric,
                     info=self._info,
+                    farthest_first=self._farthest_first,
                 )
             )
 

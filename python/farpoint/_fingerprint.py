@@ -36,6 +36,7 @@ _KINDS = {
     "anchors": (str, NoneType),
     "content": (str,),
     "files": (list,),
+    "constraints": (dict,),
 }
 
 
@@ -49,6 +50,7 @@ def fingerprint(
     selected: IndexArray,
     anchors: AnyMatrix | None,
     files: Sequence[Path],
+    constraints: dict[str, Any],
 ) -> Fingerprint:
     """Return what decides the picks, as JSON can hold it.
 
@@ -69,6 +71,8 @@ def fingerprint(
         Vectors that are kept away from.
     files : sequence of Path
         What the elements are read from, if they are read from files.
+    constraints : dict
+        Constraints.record of the selection.
     """
     return {
         "rows": shape[0],
@@ -80,6 +84,7 @@ def fingerprint(
         "anchors": None if anchors is None else _sampled(anchors.shape, partial(taken, anchors)),
         "content": _sampled(shape, rows),
         "files": [_file_record(file) for file in files],
+        "constraints": constraints,
     }
 
 
@@ -108,11 +113,26 @@ def differences(there: Fingerprint, here: Fingerprint) -> list[str]:
         if there[name] != here[name]
     ]
     found += [f"{name} differ" for name in ("selected", "anchors") if there[name] != here[name]]
+    found += constraint_differences(there["constraints"], here["constraints"])
     same_type = all(there[name] == here[name] for name in ("rows", "columns", "element type"))
     if same_type and there["content"] != here["content"]:
         found.append("rows of X differ")
     if there["files"] and here["files"]:
         found += _changed_files(there["files"], here["files"])
+    return found
+
+
+def constraint_differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """Return in what two records of constraints differ."""
+    found = []
+    for name in sorted(there.keys() | here.keys()):
+        old, new = (f"{record.get(name, 'not given')!s:.100}" for record in (there, here))
+        if name in ("k", "min_distance") and there.get(name) != here.get(name):
+            found.append(
+                f"{name} is {old} there and {new} here, which decides the picks beside quotas or weights"
+            )
+        elif there.get(name) != here.get(name):
+            found.append(f"{name:.100} differ")
     return found
 
 

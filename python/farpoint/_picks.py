@@ -22,7 +22,9 @@ class Picks:
     indices, radii : (t,) arrays
         As in `Selection`.
     covering_radius : float
-        The radius that the next pick would have; infinity where it is not known.
+        As in `Selection`; infinity, or no number, where it is not known.
+    farthest_first : bool
+        As in `Selection`.
     labels, distances : (n,) arrays, optional
         As in `Selection`.
     """
@@ -32,12 +34,18 @@ class Picks:
     covering_radius: float
     labels: IndexArray | None = None
     distances: FloatArray | None = None
+    farthest_first: bool = True
 
     @classmethod
-    def start(cls, row: int | None) -> Picks:
+    def start(cls, row: int | None, *, farthest_first: bool = True) -> Picks:
         """Return the first pick, or none where it follows from what is kept away from."""
         rows = [] if row is None else [row]
-        return cls(np.array(rows, dtype=np.int64), np.full(len(rows), np.inf), math.inf)
+        return cls(
+            np.array(rows, dtype=np.int64),
+            np.full(len(rows), np.inf),
+            math.inf,
+            farthest_first=farthest_first,
+        )
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -46,7 +54,8 @@ class Picks:
         """Return the first `t`."""
         if t >= len(self):
             return self
-        return Picks(self.indices[:t], self.radii[:t], float(self.radii[t]))
+        radius = float(self.radii[t]) if self.farthest_first else math.nan
+        return Picks(self.indices[:t], self.radii[:t], radius, farthest_first=self.farthest_first)
 
     def down_to(self, distance: float, *, first_is_given: bool) -> Picks:
         """Return those before the first that is closer than `distance`; a start is never too close."""
@@ -58,8 +67,8 @@ class Picks:
         return self.prefix(given + int(np.count_nonzero(far)))
 
     def apart(self) -> Picks:
-        """Return those before the duplicates, which come last: what engines go on from."""
-        return self.prefix(int(np.count_nonzero(self.radii > 0)))
+        """Return those before the first duplicate, for these come last: what engines go on from."""
+        return self.prefix(int(np.count_nonzero(np.logical_and.accumulate(self.radii > 0))))
 
 
 class HearsPicks(Protocol):

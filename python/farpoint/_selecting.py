@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
 from farpoint._config import __version__
+from farpoint._constraints import Constraints, Quotas, check_constraints, requested
 from farpoint._device_inputs import AnyMatrix, element_type, taken
 from farpoint._fingerprint import Fingerprint, fingerprint, memory_mapped_files
 from farpoint._metrics import FloatArray, Metric, Unit
@@ -59,9 +60,14 @@ def prepare_selection(
     threads: int | None,
     memory_limit: int | str | None,
     spill_folder: str | os.PathLike[str] | None,
+    weights: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    quotas: Quotas | None = None,
+    exclude: npt.ArrayLike | None = None,
 ) -> SelectionTask:
     """Check the arguments of a selection, all but where it starts."""
     distance = check.check_min_distance(min_distance)
+    wanted = requested(weights, groups, quotas, exclude)
     sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
     loaded = check.load(
         sources,
@@ -72,10 +78,18 @@ def prepare_selection(
         convert_to_first=True,
         memory_limit=memory_limit,
         spill_folder=spill_folder,
+        constraints=wanted,
     )
     n = len(loaded.matrices[0])
     rows = check.check_selected(selected, n)
-    count = check.check_count(k, n, n - len(rows), distance)
+    constraints = check_constraints(
+        n, rows, loaded.metric, weights=weights, groups=groups, quotas=quotas, exclude=exclude
+    )
+    count = check.check_count(k, n, constraints.free, distance, excluding=exclude is not None)
+    if k is None:
+        count = min(count, constraints.most)
+    constraints.check_count(count)
+    loaded = replace(loaded, copied=loaded.copied + constraints.bytes_held)
     prepared = check.prepare(loaded, count)
     return SelectionTask(
         metric=prepared.metric,
@@ -88,6 +102,7 @@ def prepare_selection(
         selected=rows,
         min_distance=0.0 if distance is None else distance,
         assign=bool(assign),
+        constraints=constraints if wanted else None,
     )
 
 
@@ -103,6 +118,7 @@ class Task(ABC):
     selected: IndexArray
     min_distance: float
     assign: bool
+    constraints: Constraints | None = field(default=None, kw_only=True)
 
     @property
     @abstractmethod
@@ -119,8 +135,8 @@ class Task(ABC):
         """Return rows to select from, as backends get them."""
 
     @abstractmethod
-    def center_row(self) -> int:
-        """Return the row nearest the mean."""
+    def center_row(self, among: npt.NDArray[np.bool_]) -> int:
+        """Return the row nearest the mean, of those that can be the first pick."""
 
     @abstractmethod
     def pairwise(self, x: AnyMatrix, y: AnyMatrix) -> ValueArray:
@@ -141,24 +157,39 @@ class Task(ABC):
         """Whether something is kept away from, so that the first pick follows from it."""
         return self.anchors is not None or len(self.selected) > 0
 
-    def first_row(self, start: int | str, seed: int | np.random.Generator | None) -> int | None:
+    @property
+    def farthest_first(self) -> bool:
+        """Whether distance alone decides which of the rows is picked next."""
+        return self.constraints is None or self.constraints.order is None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What of the constraints a selection goes on only with if it is the same."""
+        return {} if self.constraints is None else self.constraints.record(self.count, self.min_distance)
+
+    def first_row(self, start: int | str | None, seed: int | np.random.Generator | None) -> int | None:
         """Return the first pick; None where it follows from what is kept away from."""
         checked = check.check_start(start, seed, self.shape[0], self.keeps_away)
+        given = self.constraints or Constraints(self.shape[0], self.selected, self.selected[:0])
+        if checked == "best":
+            return given.best_first(self.count)
         if checked == "center":
             if self.metric.of_bits:
                 raise ValueError(
                     f'start="center" has no meaning for metric {self.metric.name!r}: bits have no mean; '
                     'start at a row, or at "random"'
                 )
-            return self.center_row()
+            return self.center_row(given.may_be_first(self.count))
         if checked == "random":
-            return random_row(self.shape[0], seed)
+            return random_row(given.may_be_first(self.count), seed)
         assert not isinstance(checked, str)
+        if checked is not None:
+            given.check_first(checked, self.count)
         return checked
 
     def known(
         self,
-        start: int | str,
+        start: int | str | None,
         seed: int | np.random.Generator | None,
         checkpoint: Checkpoint | None,
         fingerprint_of: Callable[[int | None], Fingerprint],
@@ -169,13 +200,13 @@ class Task(ABC):
         """
         first = self.first_row(start, seed)
         if checkpoint is None:
-            return Picks.start(first)
+            return Picks.start(first, farthest_first=self.farthest_first)
         if start == "random" and seed is None and checkpoint.first_row is not None:
             # A start that cannot be drawn again is the one that was drawn.
             first = checkpoint.first_row
         resumed = checkpoint.resume(fingerprint_of(first))
         if resumed is None:
-            return Picks.start(first)
+            return Picks.start(first, farthest_first=self.farthest_first)
         self.check_made_here(resumed, checkpoint.name)
         return resumed
 
@@ -246,9 +277,11 @@ class Task(ABC):
         began : float
             When the call did, by time.perf_counter.
         """
-        wanted = known.prefix(self.count).down_to(self.min_distance, first_is_given=not self.keeps_away)
+        wanted = known.prefix(self.count)
+        if self.farthest_first:
+            wanted = wanted.down_to(self.min_distance, first_is_given=not self.keeps_away)
         is_complete = math.isfinite(wanted.covering_radius) and (
-            len(wanted) == self.count or wanted.covering_radius < self.min_distance
+            len(wanted) == self.count or (self.farthest_first and wanted.covering_radius < self.min_distance)
         )
         nothing_to_do = is_complete and not (self.assign and wanted.labels is None)
         prior = wanted if nothing_to_do else wanted.apart()
@@ -293,8 +326,14 @@ class Task(ABC):
             metric=self.metric.name,
             labels=picks.labels if self.assign else None,
             distances=picks.distances if self.assign else None,
-            info={**info, "fraction_evaluated": 0.0},
+            info={**info, **self._counts(picks.indices), "fraction_evaluated": 0.0},
+            farthest_first=self.farthest_first,
         )
+
+    def _counts(self, rows: IndexArray) -> dict[str, Any]:
+        """Return what Selection.info says of the groups of the picks."""
+        groups = None if self.constraints is None else self.constraints.groups
+        return {} if groups is None else {"picked_per_group": groups.counts(rows)}
 
     def _found(self, prior: Picks, listeners: Sequence[HearsPicks], info: dict[str, Any]) -> Selection:
         """Make the picks, and return them after those before."""
@@ -303,14 +342,16 @@ class Task(ABC):
         raw = self.picked(prior.indices, prior_value, self._smallest_value(self.min_distance), listening)
         listening.complete(raw)
         distances = None if raw.label_values is None else self.metric.distances(raw.label_values, self.unit)
+        indices = np.concatenate((prior.indices, raw.indices))
         return Selection(
-            indices=np.concatenate((prior.indices, raw.indices)),
+            indices=indices,
             radii=np.concatenate((prior.radii, self.metric.distances(raw.values, self.unit))),
             covering_radius=self.metric.distance(raw.next_value, self.unit),
             metric=self.metric.name,
             labels=raw.labels,
             distances=distances,
-            info={**info, "fraction_evaluated": 1.0, **raw.statistics},
+            info={**info, **self._counts(indices), "fraction_evaluated": 1.0, **raw.statistics},
+            farthest_first=self.farthest_first,
         )
 
     def _smallest_value(self, distance: float) -> float:
@@ -330,6 +371,7 @@ class Task(ABC):
             "bytes_work": None,
             "bytes_spilled": 0,
             "resumed_from": resumed_from,
+            **({"constraints": self.record} if self.record else {}),
             **self.description(),
         }
 
@@ -366,9 +408,9 @@ class SelectionTask(Task):
         problem = PairProblem(x, y, self.frame)
         return self.prepared.run(lambda chosen: chosen.pairwise(problem))
 
-    def center_row(self) -> int:
-        """Return the row nearest the mean."""
-        return center_row(self.points, self.frame)
+    def center_row(self, among: npt.NDArray[np.bool_]) -> int:
+        """Return the row nearest the mean, of those that can be the first pick."""
+        return center_row(self.points, self.frame, among)
 
     def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:
         """Return what decides the picks; `source` is X as the user gave it."""
@@ -384,6 +426,7 @@ class SelectionTask(Task):
             selected=self.selected,
             anchors=self.loaded.matrices[1] if self.anchors is not None else None,
             files=files,
+            constraints=self.record,
         )
 
     def picked(
@@ -401,6 +444,8 @@ class SelectionTask(Task):
             minimum_value=minimum_value,
             assign=self.assign,
             listener=listening if listening.are_there else None,
+            excluded=self.selected[:0] if self.constraints is None else self.constraints.excluded,
+            order=None if self.constraints is None else self.constraints.order,
         )
 
         def attempt(backend: Backend) -> RawSelection:

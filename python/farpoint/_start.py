@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from farpoint._device_inputs import AnyMatrix, host_rows
 from farpoint.backends._protocol import Frame, ValueArray
 from farpoint.backends.reference import values_to_row
 
+Rows = npt.NDArray[np.bool_]
+
 _BLOCK_ROWS = 4096
 
 
-def center_row(points: AnyMatrix, frame: Frame) -> int:
-    """Return the row nearest the mean (the mean direction for cosine); ties to the lowest.
+def center_row(points: AnyMatrix, frame: Frame, among: Rows | None = None) -> int:
+    """Return the row nearest the mean (the mean direction for cosine) of all rows; ties to the lowest.
 
     The mean is summed in float64 row after row, so that it does not depend on anything but the data. Rows on
-    a device are brought over in blocks.
+    a device are brought over in blocks. `among` says which rows can be returned.
     """
     total = add_rows(np.zeros(points.shape[1]), points, frame.kind)
-    return nearest_row(points, mean_of(total, len(points), frame.kind), frame)[1]
+    return nearest_row(points, mean_of(total, len(points), frame.kind), frame, among)[1]
 
 
 def add_rows(total: ValueArray, points: AnyMatrix, kind: str) -> ValueArray:
@@ -40,17 +43,22 @@ def mean_of(total: ValueArray, rows: int, kind: str) -> ValueArray:
     return mean
 
 
-def nearest_row(points: AnyMatrix, mean: ValueArray, frame: Frame) -> tuple[float, int]:
-    """Return the smallest stored value to the mean, and its row; ties to the lowest."""
+def nearest_row(
+    points: AnyMatrix, mean: ValueArray, frame: Frame, among: Rows | None = None
+) -> tuple[float, int]:
+    """Return the smallest stored value to the mean (of the rows `among`), and its row; ties to the lowest."""
     best_value, best = np.inf, 0
     for start in range(0, len(points), _BLOCK_ROWS):
         values = values_to_row(host_rows(points, start, start + _BLOCK_ROWS), mean, frame)
+        if among is not None:
+            values[~among[start : start + len(values)]] = np.inf
         row = int(np.argmin(values))
         if values[row] < best_value:
             best_value, best = float(values[row]), start + row
     return best_value, best
 
 
-def random_row(n: int, seed: int | np.random.Generator | None) -> int:
-    """Return a row drawn by numpy's default generator."""
-    return int(np.random.default_rng(seed).integers(n))
+def random_row(among: Rows, seed: int | np.random.Generator | None) -> int:
+    """Return one of the rows `among`, drawn by numpy's default generator."""
+    rows = np.flatnonzero(among)
+    return int(rows[np.random.default_rng(seed).integers(len(rows))])

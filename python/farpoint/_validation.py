@@ -70,6 +70,7 @@ class Loaded:
     memory_limit: int | None
     spill_folder: str
     copied: int  # bytes of matrices that had to be copied; they count against the limit
+    constraints: frozenset[str] = frozenset()  # those of a selection that the backend must support
 
 
 @dataclass
@@ -199,6 +200,7 @@ def load(
     convert_to_first: bool = False,
     memory_limit: int | str | None = None,
     spill_folder: str | os.PathLike[str] | None = None,
+    constraints: frozenset[str] = frozenset(),
 ) -> Loaded:
     """Bring the matrices of a call to one element type and one place.
 
@@ -210,6 +212,8 @@ def load(
         Bring the others to the element type of the first, instead of all to the type that holds all.
     memory_limit, spill_folder
         As `select` takes them.
+    constraints : frozenset of str
+        Those of "weights", "groups" and "exclude" that a selection has.
 
     Raises
     ------
@@ -225,7 +229,7 @@ def load(
     folder = check_spill_folder(spill_folder, needed=limit is not None)
     if backend != "auto" or named is not None:
         # An unknown or unusable backend is refused before any data is read; a device is one.
-        choose_backend(backend if named is None else cuda.BACKEND.name, metric)
+        choose_backend(backend if named is None else cuda.BACKEND.name, metric, constraints=constraints)
     if named is not None:
         there = cuda.BACKEND.device_count()
         if named >= there:
@@ -236,7 +240,7 @@ def load(
     if chosen_metric.of_bits:
         for source, name in opened:
             check_bits(source, name, chosen_metric)
-    matrices = _read(opened, metric, backend)
+    matrices = _read(opened, metric, backend, constraints)
     names = [name for _, name in opened]
     for matrix, name in zip(matrices[1:], names[1:], strict=True):
         if matrix.shape[1] != matrices[0].shape[1]:
@@ -253,7 +257,10 @@ def load(
             )
         named = main.device
     copied = sum(_copied_bytes(matrix, source) for matrix, (source, _) in zip(matrices, opened, strict=True))
-    return Loaded(matrices, names, files, chosen_metric, backend, thread_count, named, limit, folder, copied)
+    return Loaded(
+        *(matrices, names, files, chosen_metric, backend, thread_count, named, limit, folder, copied),
+        constraints,
+    )
 
 
 def _open(source: object, name: str, spill_folder: str | None, limit: int | None) -> tuple[object, str]:
@@ -297,12 +304,14 @@ def _owned_bytes(array: Matrix) -> int:
     return int(array.nbytes) if array.flags.owndata else 0
 
 
-def _read(sources: Sequence[tuple[object, str]], metric: str, backend: str) -> list[AnyMatrix]:
+def _read(
+    sources: Sequence[tuple[object, str]], metric: str, backend: str, constraints: frozenset[str]
+) -> list[AnyMatrix]:
     main, main_name = sources[0]
     on_device = is_on_cuda(main)
     if on_device:
         try:
-            choose_backend(backend, metric, device="cuda")
+            choose_backend(backend, metric, device="cuda", constraints=constraints)
         except (RuntimeError, ValueError) as error:
             raise type(error)(
                 f"{main_name} is on a CUDA device: {error}; copy it to the host first ({main_name}.get() "
@@ -423,11 +432,11 @@ def find_frame(
 def _plan(loaded: Loaded, dtype: str, partners: int) -> Plan:
     main, metric = loaded.matrices[0], loaded.metric.name
     if loaded.backend != "auto":
-        return Plan(choose_backend(loaded.backend, metric, dtype))
+        return Plan(choose_backend(loaded.backend, metric, dtype, constraints=loaded.constraints))
     if isinstance(main, DeviceMatrix) or loaded.device is not None:
         return Plan(choose_backend(cuda.BACKEND.name, metric, dtype))
     work = float(main.shape[0]) * main.shape[1] * partners
-    backend = choose_backend("auto", metric, dtype, work=work)
+    backend = choose_backend("auto", metric, dtype, work=work, constraints=loaded.constraints)
     if backend is cuda.BACKEND:
         return Plan(backend, lambda: choose_backend("auto", metric, dtype))
     return Plan(backend)
@@ -533,8 +542,9 @@ def _place(matrix: AnyMatrix, row: int, name: str) -> tuple[str, int]:
     return matrix.locate(row) if isinstance(matrix, PartedMatrix) else (name, row)
 
 
-def check_count(k: object, n: int, free: int, min_distance: float | None) -> int:
+def check_count(k: object, n: int, free: int, min_distance: float | None, *, excluding: bool = False) -> int:
     """Return how many picks to make: a count, a fraction of n, or as many as min_distance allows."""
+    taken = "selected or exclude" if excluding else "selected"
     if k is None:
         if min_distance is None:
             raise ValueError("give k (how many rows), min_distance (how far apart), or both")
@@ -548,13 +558,13 @@ def check_count(k: object, n: int, free: int, min_distance: float | None) -> int
                 f"a float k is a fraction of the rows, in (0, 1], not {fraction}; for a count pass an int"
             )
         if free == 0:
-            raise ValueError(f"k = {fraction} of the {n} rows is at least one, and selected leaves none")
+            raise ValueError(f"k = {fraction} of the {n} rows is at least one, and all are in {taken}")
         return min(max(1, round(fraction * n)), free)
     count = _integer(k, "k")
     if count < 1:
         raise ValueError(f"k must be at least 1, not {count}")
     if count > free:
-        without = "" if free == n else f" that are not in selected (of {n})"
+        without = "" if free == n else f" that are not in {taken} (of {n})"
         raise ValueError(f"k = {count} is more than the {free} rows{without}")
     return count
 
@@ -600,7 +610,7 @@ def check_selected(selected: object, n: int) -> IndexArray:
 
 
 def check_start(start: object, seed: object, n: int, kept_away: bool) -> int | str | None:
-    """Return a row, "center" or "random"; None when something is kept away from.
+    """Return a row, "center", "random", or "best" for None; None when something is kept away from.
 
     Then the first pick is the row farthest from that, and `start` must have been left alone.
     """
@@ -612,6 +622,8 @@ def check_start(start: object, seed: object, n: int, kept_away: bool) -> int | s
         if kept_away:
             _raise_start_without_meaning(start)
         return start
+    if start is None:
+        return None if kept_away else "best"
     row = _integer(start, "start")
     if kept_away:
         if row != 0:

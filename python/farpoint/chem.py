@@ -156,11 +156,11 @@ class MaxMinPicker:
     def LazyBitVectorPick(  # noqa: N802
         self,
         objects: Any,
-        poolSize: int,  # noqa: N803
-        pickSize: int,  # noqa: N803
-        firstPicks: Iterable[int] = (),  # noqa: N803
+        poolSize: int,
+        pickSize: int,
+        firstPicks: Iterable[int] = (),
         seed: int = -1,
-        useCache: object = None,  # noqa: N803
+        useCache: object = None,
     ) -> list[int]:
         """Pick diverse bit vectors: each the one farthest from all picks so far.
 
@@ -194,10 +194,10 @@ class MaxMinPicker:
     def LazyBitVectorPickWithThreshold(  # noqa: N802
         self,
         objects: Any,
-        poolSize: int,  # noqa: N803
-        pickSize: int,  # noqa: N803
+        poolSize: int,
+        pickSize: int,
         threshold: float,
-        firstPicks: Iterable[int] = (),  # noqa: N803
+        firstPicks: Iterable[int] = (),
         seed: int = -1,
     ) -> tuple[list[int], float]:
         """Pick diverse bit vectors until the next would be at `threshold` or nearer.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _REQUIRED = {"farpoint_selection", "indices", "radii", "covering_radius", "metric", "info"}
 # A checkpoint is a selection that also says which problem it belongs to.
-_KNOWN = _REQUIRED | {"labels", "distances", "problem"}
+_KNOWN = _REQUIRED | {"labels", "distances", "farthest_first", "problem"}
 _LONGEST_METRIC = 100  # characters
 # The names of a hundred thousand files and their numbers of rows, with room to spare.
 LONGEST_JSON = 1 << 24
@@ -48,10 +48,11 @@ class Selection:
         Row numbers in the order of selection.
     radii : (k,) float64 array
         Distance of each pick to the nearest earlier pick (or row kept away from) when it was picked.
-        ``radii[0]`` is infinite when nothing came before it. Never increasing.
+        ``radii[0]`` is infinite when nothing came before it. Never increasing, but with weights or quotas.
     covering_radius : float
         Largest distance from any row to its nearest pick (or row kept away from): the radius that the next
-        pick would have had.
+        pick would have had. Rows of `exclude` do not count. With weights or quotas NaN for a `prefix` and in
+        the checkpoint of an unfinished run: it is not known there.
     metric : str
         The metric that distances are in.
     labels : (n,) int64 array or None
@@ -59,13 +60,18 @@ class Selection:
         where a row kept away from is at least as near.
     distances : (n,) float64 array or None
         With ``assign=True``: distance to what `labels` names.
+    farthest_first : bool
+        Whether each pick was the farthest of all rows that are not excluded. False where weights or quotas
+        decided too.
     info : dict
         For every backend ``backend``, ``simd`` (None where there is no choice), ``device`` (index and name of
         the CUDA device; None on others), ``threads``, ``seconds``, ``fraction_evaluated`` (share of the pairs
         that were looked at), ``n``, ``d``, ``dtype``, ``version``, ``resumed_from`` (how many picks are from
         an earlier selection or a checkpoint; the rest tells of the others). What is not known yet in the
         checkpoint of an unfinished run is None. Of files, ``files``: a dictionary with ``name`` and ``rows``
-        for each, in order (see `locate`). The C++ and CUDA engines add ``levels``;
+        for each, in order (see `locate`). With weights, groups or excluded rows, ``constraints`` (digests of
+        them, by which `extend` knows that they are the same) and, with up to 1,000 groups,
+        ``picked_per_group`` (number of picks by label). The C++ and CUDA engines add ``levels``;
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
@@ -88,6 +94,7 @@ class Selection:
     labels: npt.NDArray[np.int64] | None = None
     distances: npt.NDArray[np.float64] | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    farthest_first: bool = True
 
     def __post_init__(self) -> None:
         for name in ("indices", "radii", "labels", "distances"):
@@ -106,7 +113,7 @@ class Selection:
     @property
     def h_min(self) -> float:
         """Smallest distance of a pick to another pick or to a row kept away from; inf for a lone pick."""
-        return float(self.radii[-1]) if len(self.radii) else math.inf
+        return float(self.radii.min()) if len(self.radii) else math.inf
 
     @property
     def upper_bound(self) -> float:
@@ -114,12 +121,17 @@ class Selection:
 
         The first k - 1 picks cover every row within `h_min`; of any k rows two share a nearest pick, so
         their distance is at most twice that (pigeonhole; 4 times for squared distances, twice the angle for
-        cosine). Rounded up by 2**-22, so that rounding cannot make it false.
+        cosine). Rounded up by 2**-22, so that rounding cannot make it false. With excluded rows, no selection
+        without them. Infinite with weights or quotas, whose picks cover the rows less well.
         """
+        if not self.farthest_first:
+            return math.inf
         return METRICS[self.metric].largest_spread(self.h_min)
 
     def prefix(self, t: int) -> Selection:
         """Return the selection of the first `t` picks, which is what ``select`` with ``k=t`` returns.
+
+        Where quotas ask for a least number of rows, ``select`` would keep more of its `t` picks for them.
 
         Parameters
         ----------
@@ -143,10 +155,14 @@ class Selection:
         return Selection(
             indices=self.indices[:t].copy(),
             radii=self.radii[:t].copy(),
-            covering_radius=float(self.radii[t]),
+            covering_radius=float(self.radii[t]) if self.farthest_first else math.nan,
             metric=self.metric,
-            info={**self.info, "prefix_of": len(self)},
+            info={**self._info_of_prefix(), "prefix_of": len(self)},
+            farthest_first=self.farthest_first,
         )
+
+    def _info_of_prefix(self) -> dict[str, Any]:
+        return {name: value for name, value in self.info.items() if name != "picked_per_group"}
 
     def locate(self) -> Locations:
         """Return which row of which file each pick is.
@@ -230,27 +246,39 @@ class Selection:
         if metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}")
         info = archive.json_object("info", longest=LONGEST_JSON)
+        if not isinstance(info.get("constraints", {}), dict):
+            raise ValueError('info["constraints"] is not a dictionary')
         rows = info.get("n")
         indices = archive.array("indices", dtype=np.int64, dimensions=1)
         radii = archive.array("radii", dtype=np.float64, dimensions=1)
         if indices.shape != radii.shape:
             raise ValueError("indices and radii differ in length")
-        if np.isnan(radii).any() or (radii < 0).any() or (radii[1:] > radii[:-1]).any():
-            raise ValueError("radii are not non-increasing distances")
+        farthest_first = "farthest_first" not in names or bool(
+            archive.array("farthest_first", dtype=np.bool_, dimensions=0)
+        )
+        if np.isnan(radii).any() or (radii < 0).any():
+            raise ValueError("radii are not distances")
+        if farthest_first and (radii[1:] > radii[:-1]).any():
+            raise ValueError("radii are not non-increasing")
         if (indices < 0).any() or len(np.unique(indices)) != len(indices):
             raise ValueError("indices are not distinct rows")
         if isinstance(rows, int) and (indices >= rows).any():
             raise ValueError(f"indices are not rows of the {rows} that info tells of")
         covering_radius = float(archive.array("covering_radius", dtype=np.float64, dimensions=0))
-        if not covering_radius >= 0 or (radii < covering_radius).any():
-            raise ValueError("covering_radius is not a distance, or larger than a radius")
+        if farthest_first:
+            if not covering_radius >= 0 or (radii < covering_radius).any():
+                raise ValueError("covering_radius is not a distance, or larger than a radius")
+        elif covering_radius < 0:
+            raise ValueError("covering_radius is not a distance")
         labels = distances = None
         if names & {"labels", "distances"}:
             labels = archive.array("labels", dtype=np.int64, dimensions=1)
             distances = archive.array("distances", dtype=np.float64, dimensions=1)
             if isinstance(rows, int) and len(labels) != rows:
                 raise ValueError(f"there are {len(labels)} labels for the {rows} rows that info tells of")
-            _check_assignment(labels, distances, indices, covering_radius)
+            # An excluded row may be farther from the picks than all that count.
+            bound = math.inf if "constraints" in info else covering_radius
+            _check_assignment(labels, distances, indices, bound)
         if "files" in info:
             _check_files(info["files"], indices)
         return cls(
@@ -261,6 +289,7 @@ class Selection:
             labels=labels,
             distances=distances,
             info=info,
+            farthest_first=farthest_first,
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -348,6 +377,8 @@ def selection_arrays(selection: Selection) -> dict[str, npt.NDArray[Any]]:
     if selection.labels is not None and selection.distances is not None:
         arrays["labels"] = selection.labels
         arrays["distances"] = selection.distances
+    if not selection.farthest_first:
+        arrays["farthest_first"] = np.array(False)
     return arrays
 
 

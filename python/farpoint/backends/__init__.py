@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 
 from farpoint.backends._protocol import Backend
 from farpoint.backends.cpu import BACKEND as _CPU
@@ -25,17 +26,24 @@ def supported(feature: str) -> list[str]:
 
 
 def choose_backend(
-    name: str, metric: str, dtype: str | None = None, device: str = "cpu", work: float = 0.0
+    name: str,
+    metric: str,
+    dtype: str | None = None,
+    device: str = "cpu",
+    work: float = 0.0,
+    constraints: Collection[str] = (),
 ) -> Backend:
     """Return the backend called `name`, or the best one there is for "auto".
 
-    Without `dtype` the element type does not matter yet; `device` is where the matrices are. A backend that
-    was named is returned or refused with the reason, never replaced.
+    Without `dtype` the element type does not matter yet; `device` is where the matrices are, `constraints`
+    those of "weights", "groups" and "exclude" that a selection has. A backend that was named is returned or
+    refused with the reason, never replaced.
 
     Raises
     ------
     ValueError
-        No backend has that name, or it does not support the metric, the element type or the device.
+        No backend has that name, or it does not support the metric, the element type, the device or a
+        constraint.
     RuntimeError
         It is known but cannot be used here.
     """
@@ -44,12 +52,12 @@ def choose_backend(
         raise ValueError(f"unknown backend {name!r}; the known ones are {known}")
     if name == "auto":
         if device == "cpu" and work >= DEVICE_WORK and _CUDA.present():
-            reason = _CUDA.unavailable() or _unsupported(_CUDA, metric, dtype, device)
+            reason = _CUDA.unavailable() or _unsupported(_CUDA, metric, dtype, device, constraints)
             if reason is None:
                 return _CUDA
         reasons = []
         for candidate in (BACKENDS[n] for n in (AUTOMATIC if device == "cpu" else (_CUDA.name,))):
-            reason = candidate.unavailable() or _unsupported(candidate, metric, dtype, device)
+            reason = candidate.unavailable() or _unsupported(candidate, metric, dtype, device, constraints)
             if reason is None:
                 return candidate
             reasons.append(f"{candidate.name}: {reason}")
@@ -58,13 +66,15 @@ def choose_backend(
     reason = backend.unavailable()
     if reason is not None:
         raise RuntimeError(f"backend {name!r} cannot be used here: {reason}")
-    reason = _unsupported(backend, metric, dtype, device)
+    reason = _unsupported(backend, metric, dtype, device, constraints)
     if reason is not None:
         raise ValueError(f"backend {name!r} {reason}")
     return backend
 
 
-def _unsupported(backend: Backend, metric: str, dtype: str | None, device: str) -> str | None:
+def _unsupported(
+    backend: Backend, metric: str, dtype: str | None, device: str, constraints: Collection[str]
+) -> str | None:
     can = backend.capabilities
     for kind, wanted, there in (
         ("metric", metric, can.metrics),
@@ -73,6 +83,12 @@ def _unsupported(backend: Backend, metric: str, dtype: str | None, device: str) 
     ):
         if wanted is not None and wanted not in there:
             return f"does not support {kind} {wanted!r}; it supports {', '.join(sorted(there))}"
+    missing = sorted(set(constraints) - can.constraints)
+    if missing:
+        able = [
+            name for name, other in BACKENDS.items() if set(constraints) <= other.capabilities.constraints
+        ]
+        return f"does not support {' and '.join(missing)}; {', '.join(able)} do"
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from farpoint.backends._order import PickOrder
 from farpoint.backends._protocol import (
     Frame,
     HostMatrix,
@@ -109,8 +110,10 @@ def select(problem: SelectProblem, team: ThreadPoolExecutor) -> RawSelection:
     """Farthest-point selection by the plain loop."""
     n = len(problem.points)
     anchors = [] if problem.anchors is None else [problem.anchors]
-    # Values, labels, values of free rows, and a mask.
-    state = n * (3 * 8 + 1) + problem.k * _PICK_BYTES
+    # Values, labels, keys, those of free rows, and masks.
+    state = n * (4 * 8 + 2) + problem.k * _PICK_BYTES
+    if problem.order is not None:
+        state += n * (2 * 8 + 2)
     problem.frame.check_memory(_least_memory(problem.points, *anchors) + state)
     points = _Bits.of(problem.points)
     lower = _Lowering(points, problem.frame, team)
@@ -118,32 +121,38 @@ def select(problem: SelectProblem, team: ThreadPoolExecutor) -> RawSelection:
     labels = np.full(n, -1, dtype=np.int64)
     free = np.ones(n, dtype=np.bool_)
     free[problem.selected] = False
+    free[problem.excluded] = False
     free[problem.prior] = False
+    order = PickOrder.of(problem)
     lower(values, labels, points[problem.selected], -1)
     for matrix in anchors:
         lower(values, labels, _Bits.of(matrix), -1)
     lower(values, labels, points[problem.prior], 0)
+    for row in problem.prior:
+        order.count(row)
 
     indices: list[int] = []
     radii: list[float] = []
     while True:
-        # argmax returns the first of equal values: ties go to the lowest row.
-        following = int(np.argmax(np.where(free, values, -1.0)))
-        next_value = float(values[following]) if free[following] else 0.0
+        # argmax returns the first of equal keys: ties go to the lowest row.
+        keys = np.where(free, order.keys(values), -np.inf)
+        following = int(np.argmax(keys))
         made = len(problem.prior) + len(indices)
-        if not free[following] or made == problem.k or next_value < problem.minimum_value:
+        if keys[following] == -np.inf or made == problem.k:
             break
+        value = float(values[following])
         indices.append(following)
-        radii.append(next_value)
+        radii.append(value)
         free[following] = False
-        if next_value > 0.0:  # else nothing can be lowered
+        order.count(following)
+        if value > 0.0:  # else nothing can be lowered
             lower(values, labels, points[following : following + 1], made)
         if problem.listener is not None:
-            problem.listener(np.array([following]), np.array([next_value]))
+            problem.listener(np.array([following]), np.array([value]))
     return RawSelection(
         indices=np.array(indices, dtype=np.int64),
         values=np.array(radii, dtype=np.float64),
-        next_value=next_value,
+        next_value=float(np.max(values, where=free, initial=0.0)),
         labels=labels if problem.assign else None,
         label_values=values if problem.assign else None,
     )

@@ -40,6 +40,8 @@ class Capabilities:
     metrics: frozenset[str]
     dtypes: frozenset[str]
     devices: frozenset[str] = frozenset({"cpu"})
+    # Those of "weights", "groups" and "exclude" that `select` can take.
+    constraints: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,17 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class OrderRequest:
+    """Weights and groups: what decides which row is picked next, beside distances (docs/constraints.md)."""
+
+    weights: ValueArray | None  # of each row: 0, or not above 1
+    of_roots: bool  # with weights: distances are the roots of stored values
+    groups: IndexArray | None  # of each row the number of its group
+    at_least: IndexArray  # picks of each group
+    at_most: IndexArray
+
+
+@dataclass(frozen=True)
 class SelectProblem:
     """A validated selection. Rows of every matrix are contiguous.
 
@@ -88,9 +101,12 @@ class SelectProblem:
     prior_value: float  # no free row's stored value is above this; infinity where nothing is known
     selected: IndexArray
     anchors: Any
-    minimum_value: float  # stop before a pick whose stored value is below this
+    minimum_value: float  # no pick whose stored value is below this
     assign: bool
     listener: PickListener | None
+    # Never picked, and not kept away from; none of them is in `selected`.
+    excluded: IndexArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    order: OrderRequest | None = None  # None: by value
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class RawSelection:
 
     indices: IndexArray
     values: ValueArray
-    next_value: float
+    next_value: float  # the largest of a row that is still free; 0 where none is
     labels: IndexArray | None = None
     label_values: ValueArray | None = None
     # For Selection.info: "simd", "device" and "fraction_evaluated" where the backend has them, and what

@@ -7,6 +7,8 @@ import os
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from farpoint._metrics import METRICS
 from farpoint.backends._engine import eager, engine_statistics, raw, raw_selection
 from farpoint.backends._protocol import (
@@ -17,6 +19,7 @@ from farpoint.backends._protocol import (
     IndexArray,
     Level,
     Matrix,
+    OrderRequest,
     PairProblem,
     PickedCandidates,
     RawSelection,
@@ -54,6 +57,7 @@ class CpuBackend:
     capabilities = Capabilities(
         metrics=frozenset(METRICS),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
+        constraints=frozenset({"weights", "groups", "exclude"}),
     )
 
     def unavailable(self) -> str | None:
@@ -92,7 +96,9 @@ class CpuBackend:
             prior=problem.prior,
             prior_value=problem.prior_value,
             selected=problem.selected,
+            excluded=problem.excluded,
             anchors=None if problem.anchors is None else raw(problem.anchors),
+            **_order_arguments(problem.order),
             minimum_value=problem.minimum_value,
             assign=problem.assign,
             listener=problem.listener,
@@ -210,6 +216,20 @@ def _frame_arguments(frame: Frame) -> dict[str, Any]:
         "scale": frame.scale,
         "largest": frame.largest,
         "threads": frame.threads,
+    }
+
+
+def _order_arguments(order: OrderRequest | None) -> dict[str, Any]:
+    nothing = np.empty(0, dtype=np.int64)
+    if order is None:
+        order = OrderRequest(None, of_roots=False, groups=None, at_least=nothing, at_most=nothing)
+    return {
+        "weights": nothing.astype(np.float64) if order.weights is None else order.weights,
+        "of_roots": order.of_roots,
+        # An engine has 32 bits for a group's number.
+        "groups": (nothing if order.groups is None else order.groups).astype(np.int32),
+        "at_least": order.at_least,
+        "at_most": order.at_most,
     }
 
 

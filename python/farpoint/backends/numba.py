@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from farpoint._parts import PartedMatrix
 from farpoint._metrics import METRICS
+from farpoint._parts import PartedMatrix
 from farpoint.backends import _numba_bits
+from farpoint.backends._order import PickOrder
 from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
     CandidateProblem,
@@ -304,6 +305,7 @@ class NumbaBackend:
     capabilities = Capabilities(
         metrics=frozenset(METRICS),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
+        constraints=frozenset({"weights", "groups", "exclude"}),
     )
 
     def unavailable(self) -> str | None:
@@ -321,8 +323,10 @@ class NumbaBackend:
         if problem.frame.of_bits:
             with _team(problem.frame.threads) as team:
                 return _numba_bits.select(problem, team)
-        # Values, labels, a mask; free rows, their values, and these in another order.
+        # Values, labels, a mask; free rows, their values or keys, and these in another order.
         state = len(problem.points) * (2 * 8 + 1 + 3 * 8) + problem.k * _PICK_BYTES
+        if problem.order is not None:
+            state += len(problem.points) * (2 * 8 + 2)
         matrices = [problem.points] if problem.anchors is None else [problem.points, problem.anchors]
         candidates = min(_CANDIDATES, len(problem.points)) * problem.points.shape[1] * 8
         problem.frame.check_memory(_least_memory(matrices, problem.frame) + state + candidates)
@@ -496,6 +500,8 @@ class _Selector:
         self.labels = np.full(n, -1, dtype=np.int64)
         self.free = np.ones(n, dtype=np.bool_)
         self.free[problem.selected] = False
+        self.free[problem.excluded] = False
+        self.order = None if problem.order is None else PickOrder.of(problem)
         self.indices: list[int] = []
         self.radii: list[float] = []
         self.batches = 0
@@ -511,21 +517,7 @@ class _Selector:
         for chunk in _blocks(len(problem.prior), _CHUNK_ROWS):
             self._see(self._rows(problem.prior[chunk]), chunk.start)
         self.free[problem.prior] = False
-
-        next_value = 0.0
-        while self.free.any():
-            if not self.values[self.free].any():
-                self._pick_duplicates()
-                break
-            candidates, threshold = self._candidates()
-            seen = len(self.indices)
-            best = self._pick(candidates, threshold)
-            if len(self.indices) > seen:
-                self._see(self._rows(np.array(self.indices[seen:])), len(problem.prior) + seen)
-                self.batches += 1
-            if best is not None:
-                next_value = best
-                break
+        next_value = self._pick_all() if self.order is None else self._pick_all_in_order(self.order)
         return RawSelection(
             indices=np.array(self.indices, dtype=np.int64),
             values=np.array(self.radii, dtype=np.float64),
@@ -534,6 +526,39 @@ class _Selector:
             label_values=self.values if problem.assign else None,
             statistics={"batches": self.batches},
         )
+
+    def _pick_all(self) -> float:
+        """Pick by distance alone; return the value of the pick that would follow."""
+        while self.free.any():
+            if not self.values[self.free].any():
+                self._pick_duplicates()
+                break
+            seen = len(self.indices)
+            best = self._pick(*self._candidates(np.flatnonzero(self.free), self.values[self.free]))
+            self._see_picks(seen)
+            if best is not None:
+                return best
+        return 0.0
+
+    def _pick_all_in_order(self, order: PickOrder) -> float:
+        """Pick by weights and groups; return the largest value left."""
+        for row in self.problem.prior.tolist():
+            order.count(row)
+        while self._wanted():
+            keys = order.keys(self.values)
+            open_rows = np.flatnonzero(self.free & (keys >= 0))
+            if not len(open_rows):
+                break
+            seen = len(self.indices)
+            self._pick_in_order(order, *self._candidates(open_rows, keys[open_rows]))
+            self._see_picks(seen)
+        return float(np.max(self.values, where=self.free, initial=0.0))
+
+    def _see_picks(self, seen: int) -> None:
+        """Bring every row up to date with all picks but the first `seen`."""
+        if len(self.indices) > seen:
+            self._see(self._rows(np.array(self.indices[seen:])), len(self.problem.prior) + seen)
+            self.batches += 1
 
     def _rows(self, rows: IndexArray) -> _Side:
         side = self.workspace.side
@@ -560,17 +585,48 @@ class _Selector:
     def _wanted(self) -> int:
         return self.problem.k - len(self.problem.prior) - len(self.indices)
 
-    def _candidates(self) -> tuple[IndexArray, tuple[float, int]]:
+    @staticmethod
+    def _candidates(rows: IndexArray, keys: ValueArray) -> tuple[IndexArray, tuple[float, int]]:
         """Return the first rows in the order of picking, and the place of the last of them."""
-        free = np.flatnonzero(self.free)
-        values = self.values[free]
-        if len(free) <= _CANDIDATES:
-            return free, (-np.inf, 0)
-        cut = np.partition(values, len(values) - _CANDIDATES)[len(values) - _CANDIDATES]
-        above = free[values > cut]
-        ties = free[values == cut][: _CANDIDATES - len(above)]
+        if len(rows) <= _CANDIDATES:
+            return rows, (-np.inf, 0)
+        cut = np.partition(keys, len(keys) - _CANDIDATES)[len(keys) - _CANDIDATES]
+        above = rows[keys > cut]
+        ties = rows[keys == cut][: _CANDIDATES - len(above)]
         candidates = np.concatenate((above, ties))
         return candidates, (float(cut), int(ties[-1]))
+
+    def _pick_in_order(self, order: PickOrder, candidates: IndexArray, cut: tuple[float, int]) -> None:
+        """Pick until the best candidate is after the place `cut`, or may not be picked, or all is done.
+
+        Keys never rise, so a row that is no candidate stays after the cut.
+        """
+        frame = self.problem.frame
+        candidates = np.sort(candidates)  # so that the first of equal keys is the lowest row
+        rows = self._rows(candidates).rows
+        values = self.values[candidates]
+        new = np.empty((len(candidates), 1))
+        free = np.ones(len(candidates), dtype=np.bool_)
+        while self._wanted():
+            keys = np.where(free, order.keys(values, candidates), -np.inf)
+            best = int(np.argmax(keys))
+            row, key = int(candidates[best]), float(keys[best])
+            if key == -np.inf or key < cut[0] or (key == cut[0] and row > cut[1]):
+                return
+            self._accept(row, float(values[best]))
+            order.count(row)
+            free[best] = False
+            if self.problem.listener is not None:
+                self.problem.listener(np.array([row]), values[best : best + 1])
+            _kernels().pairwise(
+                rows,
+                rows[best : best + 1],
+                new,
+                frame.kind == "cosine",
+                frame.scale,
+                frame.stored is np.float64,
+            )
+            values = np.minimum(values, new[:, 0])
 
     def _pick(self, candidates: IndexArray, threshold: tuple[float, int]) -> float | None:
         """Pick until the candidates are exhausted, or all is done: then return the best value left."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from farpoint._metrics import METRICS
+from farpoint.backends._order import PickOrder
 from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
     CandidateProblem,
@@ -95,6 +96,7 @@ class ReferenceBackend:
     capabilities = Capabilities(
         metrics=frozenset(METRICS),
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
+        constraints=frozenset({"weights", "groups", "exclude"}),
     )
 
     def unavailable(self) -> str | None:
@@ -108,14 +110,16 @@ class ReferenceBackend:
     def select(self, problem: SelectProblem) -> RawSelection:
         """Pick the farthest row, again and again."""
         points, frame = problem.points, problem.frame
-        # Values, labels, new values, those that are nearer, those of free rows, and three masks.
+        # Values, labels, new values, those that are nearer, keys and those of free rows, and six masks.
         frame.check_memory(
-            len(points) * (6 * 8 + 3) + problem.k * _PICK_BYTES + _block_bytes(points.shape[1])
+            len(points) * (7 * 8 + 6) + problem.k * _PICK_BYTES + _block_bytes(points.shape[1])
         )
         values = np.full(len(points), np.inf)
         labels = np.full(len(points), -1)
         free = np.ones(len(points), dtype=bool)
         free[problem.selected] = False
+        free[problem.excluded] = False
+        order = PickOrder.of(problem)
 
         def see(row: Matrix, label: int) -> None:
             """Update every distance with one more row."""
@@ -131,28 +135,31 @@ class ReferenceBackend:
 
         for position, row in enumerate(problem.prior):
             free[row] = False
+            order.count(row)
             see(points[row], position)
 
         indices: list[int] = []
         radii: list[float] = []
         while True:
-            # argmax returns the first of equal values: ties go to the lowest row.
-            following = int(np.argmax(np.where(free, values, -1.0)))
-            next_value = float(values[following]) if free[following] else 0.0
+            # argmax returns the first of equal keys: ties go to the lowest row.
+            keys = np.where(free, order.keys(values), -np.inf)
+            following = int(np.argmax(keys))
             made = len(problem.prior) + len(indices)
-            if not free[following] or made == problem.k or next_value < problem.minimum_value:
+            if keys[following] == -np.inf or made == problem.k:
                 break
+            value = float(values[following])
             indices.append(following)
-            radii.append(next_value)
+            radii.append(value)
             free[following] = False
+            order.count(following)
             see(points[following], made)
             if problem.listener is not None:
-                problem.listener(np.array([following]), np.array([next_value]))
+                problem.listener(np.array([following]), np.array([value]))
 
         return RawSelection(
             indices=np.array(indices, dtype=np.int64),
             values=np.array(radii, dtype=np.float64),
-            next_value=next_value,
+            next_value=float(np.max(values, where=free, initial=0.0)),
             labels=labels.astype(np.int64) if problem.assign else None,
             label_values=values if problem.assign else None,
         )

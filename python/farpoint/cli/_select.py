@@ -17,7 +17,7 @@ import numpy as np
 import farpoint
 from farpoint._atomic import atomic_write, check_writable
 from farpoint._files import name_of, read_npy
-from farpoint.cli import _common
+from farpoint.cli import _common, _constraints
 from farpoint.selection import Selection
 
 
@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         metavar="OUT",
         help=".npz (everything), .npy (row numbers), .csv, .json or .txt; - for standard output",
     )
-    command.add_argument("--start", type=_start, default=0, help="row number, center or random (default: 0)")
+    command.add_argument("--start", type=_start, help="row number, center or random (default: 0)")
     command.add_argument("--seed", type=int, help="for --start random")
     command.add_argument(
         "--selected", metavar="FILE", help="rows chosen before: .npy, a saved selection (.npz), or text"
@@ -48,6 +48,7 @@ def add(commands: Any) -> None:
         action="append",
         help="a matrix of vectors to keep away from; as IN, and may be given several times",
     )
+    _constraints.add(command)
     command.add_argument(
         "--min-distance", type=float, metavar="R", help="stop before a pick closer than this"
     )
@@ -80,6 +81,8 @@ def run(options: argparse.Namespace) -> None:
     lines = _common.JsonProgress(options.k is not None) if options.json and not options.quiet else None
     bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     selected = None if options.selected is None else _row_numbers(Path(options.selected))
+    exclude = None if options.exclude is None else _row_numbers(Path(options.exclude), may_be_mask=True)
+    constraints = {**_constraints.arguments(options), "exclude": exclude}
     arguments = {
         "metric": options.metric,
         "start": options.start,
@@ -100,8 +103,13 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError("--actors has no meaning without --ray")
         matrix = _common.open_input(options)
         name = matrix.name
-        selection = farpoint.select(matrix, options.k, device=options.device, **arguments)
+        selection = farpoint.select(matrix, options.k, device=options.device, **constraints, **arguments)
     else:
+        given = [name for name, value in constraints.items() if value is not None]
+        if given:
+            raise ValueError(
+                f"--{given[0]} cannot be used with --ray: a distributed selection has no such thing"
+            )
         name = name_of(options.input)
         selection = _select_on_ray(options, arguments)
     if lines is not None:
@@ -151,10 +159,15 @@ def _cluster(address: str) -> Iterator[None]:
 
 def _summary(selection: Selection, source: str) -> str:
     info = selection.info
+    bound = (
+        f", no {len(selection):,} rows can have h_min above {selection.upper_bound:.6g}"
+        if selection.farthest_first
+        else ""
+    )
     return (
         f"{len(selection):,} of {info['n']:,} rows of {source}: h_min {selection.h_min:.6g}, covering radius "
-        f"{selection.covering_radius:.6g}, no {len(selection):,} rows can have h_min above "
-        f"{selection.upper_bound:.6g} ({selection.metric}, {info['backend']}, {info['seconds']:.2f} s)"
+        f"{selection.covering_radius:.6g}{bound} ({selection.metric}, {info['backend']}, "
+        f"{info['seconds']:.2f} s)"
     )
 
 
@@ -189,24 +202,26 @@ def _start(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"must be a row number, center or random, not {text!r}") from None
 
 
-def _row_numbers(path: Path) -> Any:
+def _row_numbers(path: Path, *, may_be_mask: bool = False) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     if path.suffix.lower() == ".npz":
         return Selection.load(path).indices
     if path.suffix.lower() == ".npy":
-        return _numpy_row_numbers(path)
+        return _numpy_row_numbers(path, may_be_mask)
     try:
         return np.array([int(word) for word in path.read_text(encoding="utf-8").split()], dtype=np.int64)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{path} must hold row numbers, one a line: {error}") from error
 
 
-def _numpy_row_numbers(path: Path) -> Any:
+def _numpy_row_numbers(path: Path, may_be_mask: bool) -> Any:
     try:
         rows = read_npy(path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if may_be_mask and rows.dtype == np.bool_:
+        return rows
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise ValueError(
             f"{path} must be integers (row numbers) in one dimension; it has shape {rows.shape} and dtype "

@@ -55,7 +55,7 @@ def select(
     k: int | float | None = None,
     *,
     metric: str = "euclidean",
-    start: int | str = 0,
+    start: int | str | None = None,
     selected: npt.ArrayLike | None = None,
     anchors: Any = None,
     min_distance: float | None = None,
@@ -246,8 +246,9 @@ class DistributedTask(Task):
         anchors = 0 if self.given_anchors is None else len(self.given_anchors)
         return self.count + len(self.selected) + anchors
 
-    def center_row(self) -> int:
-        """Return the row nearest the mean, which is that of all shards."""
+    def center_row(self, among: npt.NDArray[np.bool_]) -> int:
+        """Return the row nearest the mean, which is that of all shards; every row can be the first pick."""
+        del among
         total = self.crew.sum_of_rows(self.table.columns)
         return self.crew.nearest_row(mean_of(total, self.table.rows, self.frame.kind))
 
@@ -262,6 +263,7 @@ class DistributedTask(Task):
             selected=self.selected,
             anchors=self.given_anchors,
             files=self.files,
+            constraints=self.record,
         )
 
     def picked(
