@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 import farpoint
 from farpoint.backends import choose_backend
-from tests.conftest import Array, Engine
+from tests.conftest import Array, Engine, assert_same
 
 SCIPY_NAMES = {"manhattan": "cityblock", "chebyshev": "chebyshev"}
 METRICS = tuple(SCIPY_NAMES)
@@ -102,6 +102,21 @@ def test_the_screen_skips_most_pairs(metric: str) -> None:
     pairs = 5000 * 200
     assert s.info["pairs_refined"] < 0.1 * pairs
     assert s.info["pairs_screened"] <= pairs
+
+
+@pytest.mark.parametrize("kind", ["normal", "clusters", "outliers"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_work_enough_for_bytes(metric: str, kind: str) -> None:
+    """From n d k = 10^9 on rows may become bytes: fine enough for some data, given up for other."""
+    X = rows(20_000, 96)
+    if kind == "clusters":
+        X = X * np.float32(1e-3) + rows(7, 96, seed=1)[np.arange(len(X)) % 7] * 100
+    elif kind == "outliers":
+        X[::1000] *= 1e4
+    options: dict[str, Any] = {"metric": metric, "assign": True}
+    expected = farpoint.select(X, 600, backend="numba", **options)
+    for threads in (1, 3):
+        assert_same(farpoint.select(X, 600, backend="cpu", threads=threads, **options), expected)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -171,7 +171,7 @@ def test_many_rows_that_were_named(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(found.get_select_distance(), expected.get_select_distance())
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"])
 def test_it_is_the_selection_of_farpoint(metric: str) -> None:
     selector = FarthestPointSelector(2, 0.1, metric=metric, threads=1, backend="reference").fit(CLOUD)
     expected = farpoint.select(CLOUD, 30, start=2, metric=metric, assign=True)
@@ -262,7 +262,7 @@ def test_a_bar_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:
         ({"score_threshold": "1"}, "not '1'"),
         ({"score_threshold_type": "squared"}, "score_threshold_type must be"),
         ({"score_threshold": 1.0, "full": True}, "exclude each other"),
-        ({"metric": "manhattan"}, "unknown metric 'manhattan'"),
+        ({"metric": "minkowski"}, "unknown metric 'minkowski'"),
         ({"backend": "abacus"}, "abacus"),
         ({"threads": 0}, "threads must be at least 1"),
     ],
@@ -344,7 +344,7 @@ class TestCoreSet:
         )
 
     def test_bad_input(self) -> None:
-        with pytest.raises(ValueError, match="unknown metric 'manhattan'"):
-            self.ours(metric="manhattan").query(CLOUD, np.full(300, np.nan))
+        with pytest.raises(ValueError, match="unknown metric 'minkowski'"):
+            self.ours(metric="minkowski").query(CLOUD, np.full(300, np.nan))
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             self.ours().query(CLOUD, np.full(20, np.nan))

@@ -70,6 +70,15 @@ DeviceOptions device_options(int device, std::size_t memory_limit, std::uintptr_
   return {device, memory_limit, ready_after, eager, false};
 }
 
+// The kernels know these two alone.
+farpoint::Metric device_metric(const std::string& name) {
+  const farpoint::Metric metric = metric_kind(name);
+  if (metric != farpoint::Metric::squared_euclidean && metric != farpoint::Metric::cosine) {
+    throw std::invalid_argument("the CUDA engine has no metric kind '" + name + "'");
+  }
+  return metric;
+}
+
 py::dict run_select(const MatrixArgument& points, const std::string& dtype, const std::string& metric,
                     double scale, double largest, Index k, const IndexArray& prior, double prior_value,
                     const IndexArray& selected, const std::optional<MatrixArgument>& anchors,
@@ -79,7 +88,7 @@ py::dict run_select(const MatrixArgument& points, const std::string& dtype, cons
   std::optional<AnyMatrix> others;
   farpoint::cuda::SelectProblem problem;
   problem.points = own.matrix();
-  problem.metric = metric_kind(metric);
+  problem.metric = device_metric(metric);
   problem.scale = scale;
   problem.largest = largest;
   problem.selected = index_span(selected);
@@ -106,7 +115,7 @@ farpoint::cuda::DistanceProblem distance_problem(const AnyMatrix& x, const AnyMa
   if (problem.x.view.columns != problem.y.view.columns) {
     throw std::invalid_argument("x and y differ in columns");
   }
-  problem.metric = metric_kind(metric);
+  problem.metric = device_metric(metric);
   problem.scale = scale;
   problem.largest = largest;
   problem.options = options;
