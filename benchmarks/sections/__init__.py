@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from sections import (
+    chem,
     clustered,
     distributed,
     gpu,
@@ -20,6 +21,7 @@ from sections import (
 
 _MODULES = (
     *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, scaling, distributed),
+    chem,
     gpu,
 )
 

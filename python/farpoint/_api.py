@@ -76,12 +76,14 @@ def select(
         How many rows: a count, or a fraction of n as a float in (0, 1] (rounded; at least one, at most
         the rows that are not in `selected`). May be left out when `min_distance` is given. Asking for
         rows where every row is in `selected` is an error.
-    metric : {"euclidean", "sqeuclidean", "cosine"}
+    metric : {"euclidean", "sqeuclidean", "cosine", "hamming", "jaccard"}
         What `radii`, `h_min` and `min_distance` are measured in. Cosine distance is ``1 - cos(x, y)``;
-        zero rows are an error.
+        zero rows are an error. "hamming" (how many bits differ) and "jaccard" (Tanimoto) are of packed bits:
+        X is uint8, as ``numpy.packbits(bits, axis=1)`` makes it. See docs/metrics.md.
     start : int or {"center", "random"}
-        The first pick: a row number, the row nearest the mean, or a random row (see `seed`). Has no
-        meaning with `selected` or `anchors`: then the first pick is the row farthest from them.
+        The first pick: a row number, the row nearest the mean (not of packed bits), or a random row (see
+        `seed`). Has no meaning with `selected` or `anchors`: then the first pick is the row farthest from
+        them.
     selected : (s,) array_like of int, optional
         Rows of X chosen before: never returned again, kept away from.
     anchors : (m, d) array_like, or paths, optional

@@ -1,7 +1,8 @@
 """The metrics: what the engines compute for each, and how that becomes a distance.
 
 Engines work with *stored values* (docs/contract.md): squared distances in a power-of-two unit, cosine
-distances, or what is counted of packed bits. Everything that turns values into what users see, and back, is here.
+distances, or what is counted of packed bits. Everything that turns values into what users see, and back, is
+here.
 """
 
 from __future__ import annotations
