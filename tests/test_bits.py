@@ -45,17 +45,17 @@ def clustered(n: int, columns: int, seed: int = 0) -> Array:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("columns", [1, 2, 7, 8, 9, 31, 64, 256, 512])
-@pytest.mark.parametrize("n", [1, 2, 65, 700])
+@pytest.mark.parametrize("columns", [1, 7, 8, 33, 256, 512])
+@pytest.mark.parametrize("n", [1, 2, 65, 300])
 def test_shapes(check: Check, metric: str, n: int, columns: int) -> None:
-    for X in (fingerprints(n, columns, 0.03), fingerprints(n, columns, 0.5), clustered(n, columns)):
-        for k in sorted({1, max(1, n // 3), n}):
-            check(X, k, metric=metric, assign=True, start=n // 2)
+    check(clustered(n, columns), n, metric=metric, assign=True, start=n // 2)
+    for density in (0.03, 0.5):
+        check(fingerprints(n, columns, density), max(1, n // 3), metric=metric, assign=True)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_more_picks_than_a_block_of_columns_holds(check: Check, metric: str) -> None:
-    check(clustered(2500, 8), 1300, metric=metric, assign=True)
+    check(clustered(1300, 8), 1100, metric=metric, assign=True)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -102,12 +102,12 @@ def test_layouts(check: Check, metric: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("columns", [1, 8, 33, 256])
+@pytest.mark.parametrize("columns", [1, 8, 33, 128])
 def test_other_functions_against_the_reference(engine: Engine, metric: str, columns: int) -> None:
-    options = {"metric": metric, "backend": "reference"}
+    options: dict[str, Any] = {"metric": metric, "backend": "reference"}
     here = {"metric": metric, **engine.arguments}
-    for X in (clustered(300, columns), fingerprints(300, columns, 0.02)):
-        Y = clustered(700, columns, seed=1)
+    for X in (clustered(150, columns), fingerprints(150, columns, 0.02)):
+        Y = clustered(200, columns, seed=1)
         for x, y in ((X, Y), (Y, X)):
             actual, expected = farpoint.nearest(x, y, **here), farpoint.nearest(x, y, **options)
             np.testing.assert_array_equal(actual.distances, expected.distances)
@@ -124,7 +124,7 @@ def test_other_functions_against_the_reference(engine: Engine, metric: str, colu
 @pytest.mark.parametrize("metric", METRICS)
 def test_chunks_do_not_show(engine: Engine, metric: str) -> None:
     """More rows than a chunk holds; the closest pair is in two of them."""
-    X = fingerprints(9001, 64, 0.5)
+    X = fingerprints(9001, 8, 0.5)
     X[8999] = X[17]
     X[8999, 0] ^= 1
     value = farpoint.pairwise_distances(X[[17]], X[[8999]], metric=metric, backend="reference")[0, 0]
@@ -137,7 +137,7 @@ def test_chunks_do_not_show(engine: Engine, metric: str) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_interrupted_limited_and_extended(engine: Engine, metric: str, tmp_path: Path) -> None:
-    X = clustered(900, 64)
+    X = clustered(600, 64)
     expected = farpoint.select(X, 300, metric=metric, backend="reference", assign=True)
     here = {"metric": metric, **engine.arguments}
     first = farpoint.select(X, 70, checkpoint=tmp_path / "run.npz", **here)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from sections import (
+    chem,
     clustered,
     differences,
     distributed,
@@ -21,7 +22,7 @@ from sections import (
 )
 
 _MODULES = (
-    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, differences),
+    *(real, clustered, memmap, outofcore, longruns, small, lowdim, nearest, differences, chem),
     *(scaling, dropins, distributed, gpu),
 )
 

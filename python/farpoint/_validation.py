@@ -279,8 +279,8 @@ def check_bit_type(found: str, name: str, metric: Metric) -> None:
     """Raise unless the element type is uint8."""
     if found != "uint8":
         raise TypeError(
-            f"{name} has dtype {found}; metric {metric.name!r} takes packed bits, uint8: numpy.packbits({name}, "
-            f"axis=1) makes them of a matrix of booleans or of 0 and 1"
+            f"{name} has dtype {found}; metric {metric.name!r} takes packed bits, uint8: "
+            f"numpy.packbits({name}, axis=1) makes them of a matrix of booleans or of 0 and 1"
         )
 
 

@@ -22,14 +22,18 @@ _Bits = npt.NDArray[np.uint8]
 _Rows = npt.NDArray[np.int64]
 _Distances = npt.NDArray[np.float64]
 
-# ExplicitBitVect.ToBinary: version, bits, bits set, as 32-bit numbers; then the number of zeros before each set
-# bit and after the last, each in 1 to 4 bytes, lowest first. How many bytes, how many of the lowest bits say so
-# (0, 01, 011, 111), and what is added to the rest: the values that fewer bytes hold.
+# ExplicitBitVect.ToBinary: version, bits, bits set, as 32-bit numbers; then the number of zeros before each
+# set bit and after the last, each in 1 to 4 bytes, lowest first. Their lowest bits, 0, 01, 011 or 111, say
+# how many bytes; what is left of them counts on from what fewer bytes hold. By the three lowest bits:
 _VERSION = -32
 _HEADER_BYTES = 12
-_BYTES = np.array([1, 2, 1, 3, 1, 2, 1, 4], dtype=np.int64)  # by the three lowest bits
-_MARK_BITS = np.array([0, 1, 2, 3, 3], dtype=np.int64)  # by the number of bytes
-_FIRST = np.array([0, 0, 1 << 7, (1 << 7) + (1 << 14), (1 << 7) + (1 << 14) + (1 << 21)], dtype=np.int64)
+_BYTES = np.array([1, 2, 1, 3, 1, 2, 1, 4], dtype=np.int64)
+_MASK = ((1 << 8 * _BYTES) - 1).astype(np.uint32)
+_SHIFT = np.array([1, 2, 1, 3, 1, 2, 1, 3], dtype=np.uint32)
+_FIRST = np.array([0, 0, 1 << 7, (1 << 7) + (1 << 14), (1 << 7) + (1 << 14) + (1 << 21)], dtype=np.int64)[
+    _BYTES
+]
+_BIT = (1 << np.arange(8)).astype(np.uint8)
 # Vectors that are decoded at a time.
 _BLOCK = 1 << 14
 
@@ -64,12 +68,12 @@ def packed_bits(vectors: Sequence[Any]) -> _Bits:
     >>> packed_bits([DataStructs.CreateFromBitString("1100000001")])
     array([[3, 2]], dtype=uint8)
     """
-    texts = []
+    texts: list[bytes] = []
     for vector in vectors:
         if type(vector).__name__ != "ExplicitBitVect":
             raise TypeError(
-                f"object {len(texts)} is a {type(vector).__name__}; pass ExplicitBitVects, or a matrix of packed "
-                "bits, uint8"
+                f"object {len(texts)} is a {type(vector).__name__}; pass ExplicitBitVects, or a matrix of "
+                "packed bits, uint8"
             )
         texts.append(vector.ToBinary())
     if not texts:
@@ -91,31 +95,23 @@ def packed_bits(vectors: Sequence[Any]) -> _Bits:
 
 def _decode(texts: list[bytes], set_bits: _Rows, rows: _Bits) -> None:
     """Set the bits of texts in rows of zeros, one bit of every vector at a time."""
-    # Padded, so that four bytes can be read anywhere.
-    data = np.frombuffer(b"".join(texts) + bytes(4), dtype=np.uint8)
+    # Four bytes can be read anywhere: the last text is padded.
+    data = b"".join(texts) + bytes(3)
+    words: npt.NDArray[np.uint32] = np.ndarray(len(data) - 3, dtype="<u4", buffer=data, strides=(1,))
     ends = np.cumsum([len(text) for text in texts])
     place = np.concatenate(([0], ends[:-1])) + _HEADER_BYTES
     # Those with the most bits first: the vectors that still have one are a prefix.
     order = np.argsort(-set_bits, kind="stable")
     place, left = place[order], set_bits[order]
-    bit = np.full(len(texts), -1, dtype=np.int64)
-    living = np.searchsorted(-left, -np.arange(1, int(left[0]) + 1), side="right") if len(left) else []
-    for count in living:
-        here = place[:count]
-        first = data[here].astype(np.int64)
-        size = _BYTES[first & 7]
-        gap = first
-        if (size > 1).any():
-            gap = first | data[here + 1].astype(np.int64) << 8
-            gap |= data[here + 2].astype(np.int64) << 16 | data[here + 3].astype(np.int64) << 24
-            gap &= (1 << 8 * size) - 1
-            gap = (gap >> np.maximum(_MARK_BITS[size], 1)) + _FIRST[size]
-        else:
-            gap = first >> 1
-        bit[:count] += gap + 1
-        now = bit[:count]
-        rows[order[:count], now >> 3] |= (1 << (now & 7)).astype(np.uint8)
-        place[:count] += size
+    before = order * (8 * rows.shape[1]) - 1  # the last bit that was set, of all rows' bits
+    flat = rows.reshape(-1)
+    for count in np.searchsorted(-left, -np.arange(1, left[0] + 1), side="right"):
+        word = words[place[:count]]
+        kind = word & 7
+        before[:count] += (((word & _MASK[kind]) >> _SHIFT[kind]) + _FIRST[kind]) + 1
+        bit = before[:count]
+        flat[bit >> 3] |= _BIT[bit & 7]
+        place[:count] += _BYTES[kind]
 
 
 def _slowly_packed(vectors: Sequence[Any], columns: int) -> _Bits:
@@ -136,9 +132,9 @@ class MaxMinPicker:
 
     Notes
     -----
-    The picks are those of RDKit, ties and vectors without bits included: RDKit holds two empty vectors to be at
-    distance 1, farpoint's metric "jaccard" at 0. From a seed of 0 or more the first pick is RDKit's too; from
-    -1 both draw it at random.
+    The picks are those of RDKit, ties and vectors without bits included: RDKit holds two empty vectors to be
+    at distance 1, farpoint's metric "jaccard" at 0. From a seed of 0 or more the first pick is RDKit's too;
+    from -1 both draw it at random.
 
     Examples
     --------
@@ -249,8 +245,9 @@ class MaxMinPicker:
         if isinstance(objects, np.ndarray):
             if objects.dtype != np.uint8 or objects.ndim != 2:
                 raise TypeError(
-                    f"an array of objects must be rows of packed bits, 2-D uint8; this one has shape {objects.shape} "
-                    f"and dtype {objects.dtype} (numpy.packbits(objects, axis=1) packs booleans)"
+                    "an array of objects must be rows of packed bits, 2-D uint8; this one has shape "
+                    f"{objects.shape} and dtype {objects.dtype} "
+                    "(numpy.packbits(objects, axis=1) packs booleans)"
                 )
             rows: _Bits = objects[:pool]
         else:
@@ -316,7 +313,7 @@ def _has_bits(rows: _Bits) -> npt.NDArray[np.bool_]:
     """Return which rows have any bit set."""
     if rows.shape[1] % 8 == 0 and rows.flags.c_contiguous:
         rows = rows.view(np.uint64)  # eight times as fast
-    return rows.any(axis=1)
+    return np.asarray(rows.any(axis=1))
 
 
 def _first_pick(seed: int, pool: int) -> int:

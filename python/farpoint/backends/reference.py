@@ -53,7 +53,8 @@ _BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(a
 def _bit_distances(x: Matrix, y: Matrix, kind: str) -> ValueArray:
     """Distances between rows of packed bits, from whole numbers of bits."""
     if kind == "hamming":
-        return _BITS_SET[x ^ y].sum(axis=1).astype(np.float64)
+        differing: ValueArray = _BITS_SET[x ^ y].sum(axis=1).astype(np.float64)
+        return differing
     both, either = _BITS_SET[x & y].sum(axis=1), _BITS_SET[x | y].sum(axis=1)
     # Rows without any bit are at distance 0 from each other.
     return np.where(either == 0, 0.0, 1.0 - both / np.maximum(either, 1))
