@@ -89,10 +89,10 @@ def select(
         many differ, and "jaccard", one less the share of the bits set in either that are set in both. A
         CUDA device has the first three.
     start : int or {"center", "random"}, optional
-        The first pick: a row number, the row nearest the mean (not of packed bits), or a random row (see `seed`). Default: row 0;
-        with `weights`, `quotas` or `exclude` the row of the largest weight that may be picked, the lowest of
-        several. Has no meaning with `selected` or `anchors`: then the first pick is the row farthest from
-        them.
+        The first pick: a row number, the row nearest the mean (not of packed bits), or a random row (see
+        `seed`). Default: row 0; with `weights`, `quotas` or `exclude` the row of the largest weight that may
+        be picked, the lowest of several. Has no meaning with `selected` or `anchors`: then the first pick is
+        the row farthest from them.
     selected : (s,) array_like of int, optional
         Rows of X chosen before: never returned again, kept away from.
     anchors : (m, d) array_like, or paths, optional

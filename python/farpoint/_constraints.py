@@ -133,8 +133,10 @@ class Constraints:
 
     def best_first(self, count: int) -> int:
         """Return the row of the largest weight that may be the first pick; the lowest of several."""
-        weights = np.ones(self.n) if self.weights is None else self.weights
-        return int(np.argmax(np.where(self.may_be_first(count), weights, -1.0)))
+        may_be = self.may_be_first(count)
+        if self.weights is None:
+            return int(np.argmax(may_be))
+        return int(np.argmax(np.where(may_be, self.weights, -1.0)))
 
     def check_first(self, row: int, count: int) -> None:
         """Raise where a row cannot be the first of so many picks."""

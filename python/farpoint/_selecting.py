@@ -135,8 +135,8 @@ class Task(ABC):
         """Return rows to select from, as backends get them."""
 
     @abstractmethod
-    def center_row(self, among: npt.NDArray[np.bool_]) -> int:
-        """Return the row nearest the mean, of those that can be the first pick."""
+    def center_row(self, among: npt.NDArray[np.bool_] | None) -> int:
+        """Return the row nearest the mean, of those that can be the first pick; None: all."""
 
     @abstractmethod
     def pairwise(self, x: AnyMatrix, y: AnyMatrix) -> ValueArray:
@@ -170,20 +170,23 @@ class Task(ABC):
     def first_row(self, start: int | str | None, seed: int | np.random.Generator | None) -> int | None:
         """Return the first pick; None where it follows from what is kept away from."""
         checked = check.check_start(start, seed, self.shape[0], self.keeps_away)
-        given = self.constraints or Constraints(self.shape[0], self.selected, self.selected[:0])
+        if checked is None:
+            return None
+        given = self.constraints
         if checked == "best":
-            return given.best_first(self.count)
+            return 0 if given is None else given.best_first(self.count)
+        among = None if given is None else given.may_be_first(self.count)
         if checked == "center":
             if self.metric.of_bits:
                 raise ValueError(
                     f'start="center" has no meaning for metric {self.metric.name!r}: bits have no mean; '
                     'start at a row, or at "random"'
                 )
-            return self.center_row(given.may_be_first(self.count))
+            return self.center_row(among)
         if checked == "random":
-            return random_row(given.may_be_first(self.count), seed)
+            return random_row(self.shape[0], seed, among)
         assert not isinstance(checked, str)
-        if checked is not None:
+        if given is not None:
             given.check_first(checked, self.count)
         return checked
 
@@ -408,8 +411,8 @@ class SelectionTask(Task):
         problem = PairProblem(x, y, self.frame)
         return self.prepared.run(lambda chosen: chosen.pairwise(problem))
 
-    def center_row(self, among: npt.NDArray[np.bool_]) -> int:
-        """Return the row nearest the mean, of those that can be the first pick."""
+    def center_row(self, among: npt.NDArray[np.bool_] | None) -> int:
+        """Return the row nearest the mean, of those that can be the first pick; None: all."""
         return center_row(self.points, self.frame, among)
 
     def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:

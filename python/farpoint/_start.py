@@ -58,7 +58,10 @@ def nearest_row(
     return best_value, best
 
 
-def random_row(among: Rows, seed: int | np.random.Generator | None) -> int:
-    """Return one of the rows `among`, drawn by numpy's default generator."""
+def random_row(n: int, seed: int | np.random.Generator | None, among: Rows | None = None) -> int:
+    """Return one of n rows, or of those `among`, drawn by numpy's default generator."""
+    random = np.random.default_rng(seed)
+    if among is None:
+        return int(random.integers(n))
     rows = np.flatnonzero(among)
-    return int(rows[np.random.default_rng(seed).integers(len(rows))])
+    return int(rows[random.integers(len(rows))])

@@ -246,7 +246,7 @@ class DistributedTask(Task):
         anchors = 0 if self.given_anchors is None else len(self.given_anchors)
         return self.count + len(self.selected) + anchors
 
-    def center_row(self, among: npt.NDArray[np.bool_]) -> int:
+    def center_row(self, among: npt.NDArray[np.bool_] | None) -> int:
         """Return the row nearest the mean, which is that of all shards; every row can be the first pick."""
         del among
         total = self.crew.sum_of_rows(self.table.columns)
