@@ -535,17 +535,27 @@ def check_count(k: object, n: int, free: int, min_distance: float | None) -> int
     return count
 
 
-def check_min_distance(min_distance: object) -> float | None:
+def check_min_distance(min_distance: object, name: str = "min_distance") -> float | None:
     """Return a distance, or None."""
     if min_distance is None:
         return None
     try:
-        distance = _real(min_distance, "min_distance")
+        distance = _real(min_distance, name)
     except OverflowError:
-        raise ValueError("min_distance must be a number that float64 holds; the largest is 1.8e308") from None
+        raise ValueError(f"{name} must be a number that float64 holds; the largest is 1.8e308") from None
     if math.isnan(distance) or distance < 0:
-        raise ValueError(f"min_distance must be at least 0, not {distance}")
+        raise ValueError(f"{name} must be at least 0, not {distance}")
     return distance
+
+
+def check_distance(distance: object) -> float:
+    """Return the distance that rows are to be kept at."""
+    found = check_min_distance(distance, "distance")
+    if found is None:
+        raise TypeError("distance must be a number, not None; 0 drops exact duplicates alone")
+    if math.isinf(found):
+        raise ValueError("distance must be finite, not inf: one row would be kept")
+    return found
 
 
 def check_selected(selected: object, n: int) -> IndexArray:
