@@ -27,6 +27,7 @@ from farpoint._config import __version__, show_config
 from farpoint._files import open_matrix
 from farpoint.backends import warn_if_pure_python
 from farpoint.deduplication import Deduplication, deduplicate
+from farpoint.refinement import refine
 from farpoint.selection import Locations, Selection
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "nearest",
     "open_matrix",
     "pairwise_distances",
+    "refine",
     "select",
     "show_config",
     "update",
