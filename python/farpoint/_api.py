@@ -97,8 +97,8 @@ def select(
         Also return each row's nearest pick and its distance.
     refine : bool, float or dict, optional
         Exchange picks for other rows afterwards, so that `h_min` rises: for so many seconds, True for 10, or
-        a dictionary with ``seconds``, ``moves`` and ``seed`` as for `farpoint.refine`. A `start` that was given
-        as a row or "center" stays. A checkpoint holds the picks as they were before.
+        a dictionary with ``seconds``, ``moves`` and ``seed`` as for `farpoint.refine`. A `start` that was
+        given as a row or "center" stays. A checkpoint holds the picks as they were before.
     backend : {"auto", "cpu", "cuda", "numba", "reference"}
         "auto" takes the compiled engine, or Numba where there is none; "cuda" for arrays on a CUDA device,
         and for much work (n d k) where a device can be used and has the memory. A backend that is named is

@@ -37,14 +37,16 @@ class Found:
 
 
 def exchange(
-    spread: Spread, stays: IndexArray, goal: float, budget: Budget, rng: np.random.Generator
+    spread: Spread, best: Found, stays: IndexArray, goal: float, budget: Budget, rng: np.random.Generator
 ) -> Found:
-    """Exchange members one by one, and return the best set seen, which may be the first.
+    """Exchange members one by one, and return the best settled set seen: `best` or a better one.
 
     Parameters
     ----------
     spread : Spread
         Changed on the way.
+    best : Found
+        What is known: the members of `spread`, or others.
     stays : (s,) array
         Rows that are not to leave.
     goal : float
@@ -55,9 +57,10 @@ def exchange(
     Returns
     -------
     Found
-        No row is farther from its members than they are from each other, if that was so at first.
+        Settled, if `best` is: no row is farther from its members than they are from each other.
     """
-    best = Found(spread.members.copy(), spread.smallest)
+    if spread.smallest > best.smallest and spread.is_settled:
+        best = Found(spread.members.copy(), spread.smallest)
     held = np.isin(spread.members, stays)
     leaves_at = np.zeros(len(spread.members), dtype=np.int64)  # the move from which a member may leave
     barred: dict[int, int] = {}  # rows, and the move from which they may come back

@@ -40,17 +40,20 @@ class Spread:
 
     Attributes
     ----------
+    task : SelectionTask
     members : (k,) array
         The row in each slot.
     values : (n,) array
         Of each row to the nearest member, or to what is kept away from.
     near : (k,) array
         Of each member to the nearest other one, or to what is kept away from.
+    away : (n,) array, optional
+        Of each row to what is kept away from.
     """
 
     def __init__(self, task: SelectionTask, members: IndexArray, away: ValueArray | None) -> None:
-        self._task = task
-        self._away = away  # of each row to what is kept away from
+        self.task = task
+        self.away = away
         self.members = members.copy()
         self.values, self._slots = self._nearest_member(None, np.arange(len(members)))
         self.near, self._near_slots = self._nearest_others(np.arange(len(members)))
@@ -64,7 +67,7 @@ class Spread:
     def is_settled(self) -> bool:
         """Whether no row is farther from the set than its closest members are from each other."""
         free = self.values.copy()
-        free[self._task.selected] = 0
+        free[self.task.selected] = 0
         return bool(free.max() <= self.near.min())
 
     def without(self, slot: int) -> Vacancy:
@@ -78,7 +81,7 @@ class Spread:
         values = self.values.copy()
         values[vacancy.rows] = vacancy.values
         values[self.members] = -1
-        values[self._task.selected] = -1
+        values[self.task.selected] = -1
         values[list(barred)] = -1
         row = int(np.argmax(values))
         value = float(values[row])
@@ -87,7 +90,7 @@ class Spread:
     def fill(self, vacancy: Vacancy, row: int) -> None:
         """Put a row into the slot of what leaves."""
         slot = vacancy.slot
-        task = self._task
+        task = self.task
         new = task.pairwise(task.points, task.rows(np.array([row])))[:, 0]
         self.values[vacancy.rows], self._slots[vacancy.rows] = vacancy.values, vacancy.slots
         nearer = new < self.values
@@ -103,38 +106,38 @@ class Spread:
 
     def _nearest_member(self, rows: IndexArray | None, slots: IndexArray) -> tuple[ValueArray, IndexArray]:
         """Nearest of the members in `slots`, or what is kept away from (-1), of some rows or all."""
-        count = self._task.shape[0] if rows is None else len(rows)
+        count = self.task.shape[0] if rows is None else len(rows)
         values, found = np.full(count, math.inf), np.full(count, -1, dtype=np.int64)
         if len(slots):
-            members = self._task.rows(self.members[slots])
+            members = self.task.rows(self.members[slots])
             if rows is None:
-                values, positions = self._task.nearest(self._task.points, members)
+                values, positions = self.task.nearest(self.task.points, members)
                 found = slots[positions]
             else:
-                block = max(1, _BLOCK_ELEMENTS // self._task.shape[1])
+                block = max(1, _BLOCK_ELEMENTS // self.task.shape[1])
                 for begin in range(0, count, block):
                     here = slice(begin, begin + block)
-                    values[here], positions = self._task.nearest(self._task.rows(rows[here]), members)
+                    values[here], positions = self.task.nearest(self.task.rows(rows[here]), members)
                     found[here] = slots[positions]
         return self._or_away(values, found, rows)
 
     def _or_away(
         self, values: ValueArray, slots: IndexArray, rows: IndexArray | None
     ) -> tuple[ValueArray, IndexArray]:
-        if self._away is not None:
-            away = self._away if rows is None else self._away[rows]
+        if self.away is not None:
+            away = self.away if rows is None else self.away[rows]
             slots = np.where(away <= values, -1, slots)
             values = np.minimum(away, values)
         return values, slots
 
     def _nearest_among_all(self, slots: IndexArray) -> tuple[ValueArray, IndexArray]:
         """Nearest other member of each member in `slots`, or what is kept away from."""
-        members = self._task.rows(self.members)
+        members = self.task.rows(self.members)
         values, found = np.empty(len(slots)), np.empty(len(slots), dtype=np.int64)
         block = max(1, _BLOCK_ELEMENTS // len(self.members))
         for begin in range(0, len(slots), block):
             here = slots[begin : begin + block]
-            pairs = self._task.pairwise(self._task.rows(self.members[here]), members)
+            pairs = self.task.pairwise(self.task.rows(self.members[here]), members)
             values[begin : begin + block], found[begin : begin + block] = _smallest_but(pairs, here)
         return self._or_away(values, found, self.members[slots])
 
@@ -144,7 +147,7 @@ class Spread:
         return self._or_away(values, found, self.members[slots])
 
     def _nearest_within(self, slots: IndexArray) -> tuple[ValueArray, IndexArray]:
-        task = self._task
+        task = self.task
         if len(slots) <= _PAIRWISE_ROWS:
             rows = task.rows(self.members[slots])
             values, positions = _smallest_but(task.pairwise(rows, rows), np.arange(len(slots)))
@@ -160,7 +163,7 @@ class Spread:
         return np.concatenate((first, second)), np.concatenate((first_slots, second_slots))
 
     def _rows_of(self, slots: IndexArray) -> AnyMatrix:
-        return self._task.rows(self.members[slots])
+        return self.task.rows(self.members[slots])
 
 
 def _smallest_but(values: ValueArray, own: IndexArray) -> tuple[ValueArray, IndexArray]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from farpoint import _validation as check
 from farpoint._exchange import Found, exchange
+from farpoint._independent import farther_apart
 from farpoint._picks import PickListeners, Picks
 from farpoint._selecting import SelectionTask, check_belongs, check_selection, prepare_selection
 from farpoint._spread import ROW_BYTES, Spread, values_to_kept_away
@@ -92,7 +93,8 @@ def refine(
     """Exchange rows of a selection for others, so that its smallest distance rises.
 
     Farthest-point selection is greedy: its `h_min` is at least half of the largest that so many rows can
-    have, and often well below it. The longer this searches the more it finds; it never returns a smaller `h_min`.
+    have, and often well below it. The longer this searches the more it finds; it never returns a smaller
+    `h_min`.
 
     Parameters
     ----------
@@ -133,9 +135,13 @@ def refine(
 
     Notes
     -----
-    Each move takes one of the two closest rows out and the row farthest from the rest in, with a short memory
-    that keeps it from going in circles, and costs about 2 to 3 n d multiply-adds. It gains most in low
-    dimension; docs/refine.md says how much, and where it gains nothing.
+    At most half of the time goes to a search among the rows of the selection and those that are farthest from
+    it, for as many of them that are farther apart; of `moves` it takes none. Then each move takes one of the two
+    closest rows out and the row farthest from the rest in, with a short memory that keeps it from going in
+    circles, and costs about 2 to 3 n d multiply-adds. docs/refine.md says how much that gains, and where little.
+
+    Beyond what `select` takes, it takes 48 bytes a row, and up to 250 MB for the first search, or what
+    `memory_limit` leaves.
 
     Examples
     --------
@@ -198,7 +204,15 @@ def refined(
         spread = Spread(searching, selection.indices, values_to_kept_away(searching))
         before = spread.smallest
         goal = task.metric.smallest_value(selection.upper_bound, task.unit, task.frame.stored)
-        found = exchange(spread, stays, goal, budget, np.random.default_rng(options.seed or 0))
+        found = Found(spread.members.copy(), before)
+        # Where there is no limit of time, that of ten seconds decides how many rows are looked at.
+        seconds = options.seconds if math.isfinite(options.seconds) else _DEFAULT_SECONDS
+        deadline = began if math.isfinite(options.seconds) else math.inf
+        start = farther_apart(spread, stays, seconds, deadline)
+        if start is not None:
+            spread = Spread(searching, start.members, spread.away)
+        rng = np.random.default_rng(options.seed or 0)
+        found = exchange(spread, found, stays, goal, budget, rng)
         del spread
         better = _made_of(task, selection, found) if found.smallest > before else None
     else:
