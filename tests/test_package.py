@@ -27,6 +27,7 @@ PUBLIC_MODULES = [
     "farpoint._config",
     "farpoint._files",
     "farpoint.deduplication",
+    "farpoint.refinement",
     "farpoint.selection",
 ]
 

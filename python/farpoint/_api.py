@@ -18,7 +18,7 @@ from farpoint._picks import Picks
 from farpoint._progress import Progress
 from farpoint._selecting import check_belongs, check_selection, prepare_selection
 from farpoint.backends._protocol import PairProblem
-from farpoint.refinement import Options, refined
+from farpoint.refinement import Options, check_memory, refined
 from farpoint.selection import Selection
 
 # Rows of a block when distances are written to a float32 `out`.
@@ -196,6 +196,8 @@ def select(
         memory_limit=memory_limit,
         spill_folder=spill_folder,
     )
+    if options is not None:
+        check_memory(task)
     first = 0 if start is None else start
     known = task.known(first, seed, kept, lambda first: task.fingerprint(first, X))
     selection = task.run(known, progress=progress, checkpoint=kept, began=began)

@@ -23,6 +23,8 @@ from farpoint.selection import Selection
 
 # Seconds where nothing else limits a refinement.
 _DEFAULT_SECONDS = 10.0
+# An h_min that is so near the upper bound is taken to be at it.
+_BOUND_SLACK = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ def refine(
         As many rows. They are in the order of farthest-point selection among themselves, from the first pick
         of `selection` if that is still there, else from the lowest row; so `radii` fall to `h_min` as ever.
         `covering_radius` is that of the refined rows, and not above `h_min`. `upper_bound` is that of
-        `selection`. ``info["refinement"]`` has ``h_min_before``, ``gain`` (1 %: 0.01), ``moves``, ``seconds``
-        and ``upper_bound``.
+        `selection`. `info` is that of `selection`, and ``info["refinement"]`` has ``h_min_before``, ``gain``
+        (1 %: 0.01), ``moves``, ``seconds`` and ``upper_bound``.
 
     Raises
     ------
@@ -136,9 +138,10 @@ def refine(
     Notes
     -----
     At most half of the time goes to a search among the rows of the selection and those that are farthest from
-    it, for as many of them that are farther apart; of `moves` it takes none. Then each move takes one of the two
-    closest rows out and the row farthest from the rest in, with a short memory that keeps it from going in
-    circles, and costs about 2 to 3 n d multiply-adds. docs/refine.md says how much that gains, and where little.
+    it, for as many of them that are farther apart; of `moves` it takes none. Then each move takes one of the
+    two closest rows out and the row farthest from the rest in, with a short memory that keeps it from going
+    in circles, and costs about 2 to 3 n d multiply-adds. docs/refine.md says how much that gains, and where
+    little.
 
     Beyond what `select` takes, it takes 48 bytes a row, and up to 250 MB for the first search, or what
     `memory_limit` leaves.
@@ -146,12 +149,11 @@ def refine(
     Examples
     --------
     >>> X = np.arange(9.0)[:, None]
-    >>> s = farpoint.select(X, k=4)
+    >>> s = farpoint.select(X, k=5, start=1)
     >>> s.h_min
+    1.0
+    >>> farpoint.refine(s, X, moves=100).h_min
     2.0
-    >>> r = farpoint.refine(farpoint.select(X, k=5, start=1), X, moves=100)
-    >>> r.h_min, r.info["refinement"]["h_min_before"]
-    (2.0, 1.0)
     """
     began = time.perf_counter()
     check_selection(selection)
@@ -173,6 +175,7 @@ def refine(
         spill_folder=spill_folder,
     )
     check_belongs(selection, task.loaded.matrices[0])
+    check_memory(task)
     task.check_made_here(Picks(selection.indices, selection.radii, selection.covering_radius), "selection")
     stays = check.check_selected(keep, task.shape[0], "keep")
     absent = stays[~np.isin(stays, selection.indices)]
@@ -203,7 +206,9 @@ def refined(
         searching = _with_memory_for_search(task)
         spread = Spread(searching, selection.indices, values_to_kept_away(searching))
         before = spread.smallest
-        goal = task.metric.smallest_value(selection.upper_bound, task.unit, task.frame.stored)
+        # The bound is rounded up by less than this.
+        most = selection.upper_bound * (1 - _BOUND_SLACK)
+        goal = task.metric.smallest_value(most, task.unit, task.frame.stored)
         found = Found(spread.members.copy(), before)
         # Where there is no limit of time, that of ten seconds decides how many rows are looked at.
         seconds = options.seconds if math.isfinite(options.seconds) else _DEFAULT_SECONDS
@@ -229,14 +234,19 @@ def refined(
         info={
             **selection.info,
             "refinement": {
-                "h_min_before": selection.h_min,
-                "gain": better.h_min / selection.h_min - 1 if better is not selection else 0.0,
+                "h_min_before": _finite(selection.h_min),
+                "gain": better.h_min / selection.h_min - 1 if better.h_min > selection.h_min else 0.0,
                 "moves": budget.moves,
                 "seconds": time.perf_counter() - began,
-                "upper_bound": selection.upper_bound,
+                "upper_bound": _finite(selection.upper_bound),
             },
         },
     )
+
+
+def _finite(value: float) -> float | None:
+    """Return what JSON can hold: None stands for infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _made_of(task: SelectionTask, selection: Selection, found: Found) -> Selection:
@@ -273,6 +283,14 @@ def _made_of(task: SelectionTask, selection: Selection, found: Found) -> Selecti
         metric=selection.metric,
         labels=raw.labels,
         distances=distances,
+    )
+
+
+def check_memory(task: SelectionTask) -> None:
+    """Raise if the memory limit is below what a search keeps; what it works with is seen when it does."""
+    n, columns = task.shape
+    task.prepared.run(
+        lambda _: task.frame.check_memory(ROW_BYTES * n), f"refine of {n:,} rows of {columns:,} columns"
     )
 
 

@@ -119,7 +119,8 @@ class Selection:
         was before, which holds for any rows of that number.
         """
         if self.is_refined:
-            return float(self.info["refinement"]["upper_bound"])
+            bound = self.info["refinement"]["upper_bound"]
+            return math.inf if bound is None else float(bound)
         return METRICS[self.metric].largest_spread(self.h_min)
 
     @property
@@ -346,8 +347,8 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
 
 def _check_refinement(refinement: Any) -> None:
     """Check what a file says of how a selection was refined."""
-    bound = refinement.get("upper_bound") if isinstance(refinement, dict) else None
-    if isinstance(bound, bool) or not isinstance(bound, (int, float)) or not bound >= 0:
+    bound = refinement.get("upper_bound", -1) if isinstance(refinement, dict) else -1
+    if bound is not None and (type(bound) not in (int, float) or not bound >= 0):
         raise ValueError('info["refinement"] must be a dictionary with an upper_bound of at least 0')
 
 

@@ -37,8 +37,8 @@ def add(commands: Any) -> None:
         metavar="OUT",
         help=".npz (everything), .npy (row numbers), .csv, .json or .txt; - for standard output",
     )
-    command.add_argument("--start", type=_start, default=0, help="row number, center or random (default: 0)")
-    command.add_argument("--seed", type=int, help="for --start random")
+    command.add_argument("--start", type=_start, help="row number, center or random (default: 0)")
+    command.add_argument("--seed", type=int, help="for --start random, and --refine")
     command.add_argument(
         "--selected", metavar="FILE", help="rows chosen before: .npy, a saved selection (.npz), or text"
     )
@@ -55,6 +55,12 @@ def add(commands: Any) -> None:
         "--checkpoint",
         metavar="PATH",
         help="keep the picks there; the same command, or one with a larger -k, goes on from there",
+    )
+    command.add_argument(
+        "--refine",
+        type=float,
+        metavar="SECONDS",
+        help="exchange rows for so long, so that h_min rises; a --start that is a row or center stays",
     )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
@@ -100,7 +106,9 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError("--actors has no meaning without --ray")
         matrix = _common.open_input(options)
         name = matrix.name
-        selection = farpoint.select(matrix, options.k, device=options.device, **arguments)
+        selection = farpoint.select(
+            matrix, options.k, device=options.device, refine=options.refine, **arguments
+        )
     else:
         name = name_of(options.input)
         selection = _select_on_ray(options, arguments)
@@ -119,6 +127,10 @@ def run(options: argparse.Namespace) -> None:
 def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Selection:
     if options.device is not None:
         raise ValueError("--device has no meaning with --ray: its actors compute on processors")
+    if options.refine is not None:
+        raise ValueError("--refine has no meaning with --ray: it exchanges rows of one machine")
+    if options.start is None:
+        arguments = {**arguments, "start": 0}
     from farpoint import distributed
 
     with _cluster(options.ray):
@@ -151,10 +163,17 @@ def _cluster(address: str) -> Iterator[None]:
 
 def _summary(selection: Selection, source: str) -> str:
     info = selection.info
+    refined = ""
+    if selection.is_refined:
+        found = info["refinement"]
+        refined = (
+            f"; refined: {found['gain']:+.2%} with {found['moves']:,} exchanges in {found['seconds']:.2f} s"
+        )
     return (
         f"{len(selection):,} of {info['n']:,} rows of {source}: h_min {selection.h_min:.6g}, covering radius "
         f"{selection.covering_radius:.6g}, no {len(selection):,} rows can have h_min above "
-        f"{selection.upper_bound:.6g} ({selection.metric}, {info['backend']}, {info['seconds']:.2f} s)"
+        f"{selection.upper_bound:.6g} ({selection.metric}, {info['backend']}, {info['seconds']:.2f} s"
+        f"{refined})"
     )
 
 
