@@ -38,8 +38,8 @@ def add(commands: Any) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help=".npy or .txt (the rows that are kept), .csv or .json (also the kept row nearest to each row, and "
-        "its distance); - for standard output",
+        help=".npy or .txt (the rows that are kept), .csv or .json (also the kept row nearest to each row, "
+        "and its distance); - for standard output",
     )
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     _common.add_computation(command)
@@ -79,8 +79,8 @@ def run(options: argparse.Namespace) -> None:
     if not options.quiet and not options.json:
         print(
             f"{len(found):,} of {len(found.representatives):,} rows of {matrix.name} kept, "
-            f"{len(found.dropped):,} dropped: within {found.distance:g} of a kept one ({found.metric}, {found.info['backend']}, "
-            f"{found.info['seconds']:.2f} s)",
+            f"{len(found.dropped):,} dropped: within {found.distance:g} of a kept one ({found.metric}, "
+            f"{found.info['backend']}, {found.info['seconds']:.2f} s)",
             file=sys.stderr,
         )
 
