@@ -264,3 +264,65 @@ def test_as_a_process(folder: Path) -> None:
         text=True,
     )
     assert (piped.stdout, piped.stderr) == ("0\n", "")
+
+
+def test_dedup(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("twice.npy", np.concatenate((X, X[:20] + np.float32(1e-3))))
+    found = farpoint.deduplicate("twice.npy", 0.1)
+    assert len(found) <= 300
+    assert main(["dedup", "twice.npy", "--distance", "0.1"]) == 0
+    out, err = capsys.readouterr()
+    assert [int(line) for line in out.splitlines()] == found.kept.tolist()
+    assert f"{len(found)} of 320 rows of twice.npy kept, {len(found.dropped)} dropped: within 0.1" in err
+    assert main(["dedup", "twice.npy", "--distance", "0", "--quiet"]) == 0
+    assert capsys.readouterr() == ("".join(f"{row}\n" for row in range(320)), "")
+    for suffix in ("npy", "csv", "json", "txt"):
+        assert main(["dedup", "twice.npy", "--distance", "0.1", "-o", f"out.{suffix}", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    np.testing.assert_array_equal(np.load("out.npy"), found.kept)
+    assert (folder / "out.txt").read_text() == out
+    rows = (folder / "out.csv").read_text().splitlines()
+    assert rows[0] == "row,representative,distance"
+    assert rows[301] == f"300,{found.representatives[300]},{found.distances[300]}"
+    assert len(rows) == 321
+    record = json.loads((folder / "out.json").read_text())
+    assert record["representatives"] == found.representatives.tolist()
+    assert main(["dedup", "twice.npy", "--distance", "0.1", "--json", "--metric", "cosine"]) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert record["metric"] == "cosine"
+    assert record["kept"] == farpoint.deduplicate("twice.npy", 0.1, metric="cosine").kept.tolist()
+    assert json.loads(err.splitlines()[-1])["done"] == len(record["kept"])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["x.npy", "--distance", "-1"], "distance must be at least 0"),
+        (["x.npy", "--distance", "inf"], "distance must be finite"),
+        (["x.npy", "--distance", "1", "-o", "out.npz"], "unknown suffix '.npz'"),
+        (["x.npy"], "--distance"),
+    ],
+)
+def test_dedup_refuses(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["dedup", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_refine(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["select", "x.npy", "-k", "25", "--refine", "0.5", "-o", "out.npz"]) == 0
+    s = farpoint.Selection.load("out.npz")
+    assert s.is_refined
+    assert s.h_min > farpoint.select(X, 25).h_min
+    assert "refined: +" in capsys.readouterr().err
+    assert main(["select", "x.npy", "-k", "1", "--refine", "0.1", "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["info"]["refinement"]["h_min_before"] is None
+    assert main(["select", "x.npy", "-k", "25", "--refine", "0"]) == 2
+    assert "refine must be a finite number of seconds above 0" in capsys.readouterr().err
+    assert main(["select", "x.npy", "-k", "25", "--refine", "1", "--ray", "local"]) == 2
+    assert "--refine has no meaning with --ray" in capsys.readouterr().err

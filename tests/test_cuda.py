@@ -480,6 +480,23 @@ def test_selections_on_a_device_go_on(extension: FakeCuda, cupy: Any, tmp_path: 
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+def test_selections_on_a_device_are_refined(extension: FakeCuda, cupy: Any, dtype: str) -> None:
+    host = np.random.default_rng(8).random((60, 3)).astype(BFLOAT16 if dtype == "bfloat16" else dtype)
+    there = on_device(host, 1)
+    options: dict[str, Any] = {"selected": [2], "anchors": host[:2], "assign": True}
+    expected = farpoint.select(host, 8, refine={"moves": 15}, backend="reference", **options)
+    actual = farpoint.select(there, 8, refine={"moves": 15}, **options)
+    assert actual.info["backend"] == "cuda"
+    assert actual.is_refined
+    assert_same(actual, expected)
+    distance = expected.h_min
+    np.testing.assert_array_equal(
+        farpoint.deduplicate(there, distance).representatives,
+        farpoint.deduplicate(host, distance, backend="reference").representatives,
+    )
+
+
 def test_progress(extension: FakeCuda) -> None:
     seen: list[int] = []
     farpoint.select(X, 5, backend="cuda", progress=lambda done, *_: seen.append(done))

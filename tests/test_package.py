@@ -21,7 +21,15 @@ import farpoint
 from farpoint.backends import BACKENDS
 
 ROOT = Path(__file__).parents[1]
-PUBLIC_MODULES = ["farpoint", "farpoint._api", "farpoint._config", "farpoint._files", "farpoint.selection"]
+PUBLIC_MODULES = [
+    "farpoint",
+    "farpoint._api",
+    "farpoint._config",
+    "farpoint._files",
+    "farpoint.deduplication",
+    "farpoint.refinement",
+    "farpoint.selection",
+]
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -26,20 +26,25 @@ from farpoint._api import (
 from farpoint._config import __version__, show_config
 from farpoint._files import open_matrix
 from farpoint.backends import warn_if_pure_python
+from farpoint.deduplication import Deduplication, deduplicate
+from farpoint.refinement import refine
 from farpoint.selection import Locations, Selection
 
 __all__ = [
     "ClosestPair",
+    "Deduplication",
     "Locations",
     "Nearest",
     "Selection",
     "__version__",
     "covering_radius",
+    "deduplicate",
     "extend",
     "h_min",
     "nearest",
     "open_matrix",
     "pairwise_distances",
+    "refine",
     "select",
     "show_config",
     "update",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
 from farpoint._constraints import Quotas
-from farpoint._device_inputs import AnyMatrix, element_type, host_rows, taken, write_rows
+from farpoint._device_inputs import AnyMatrix, host_rows, taken, write_rows
 from farpoint._fingerprint import constraint_differences
 from farpoint._picks import Picks
 from farpoint._progress import Progress
-from farpoint._selecting import prepare_selection
+from farpoint._selecting import check_belongs, check_selection, prepare_selection
 from farpoint.backends._protocol import PairProblem
+from farpoint.refinement import Options, check_free, check_memory, refined
 from farpoint.selection import Selection
 
 # Rows of a block when distances are written to a float32 `out`.
@@ -54,6 +56,7 @@ def select(
     exclude: npt.ArrayLike | None = None,
     min_distance: float | None = None,
     assign: bool = False,
+    refine: bool | float | Mapping[str, Any] | None = None,
     backend: str = "auto",
     device: int | None = None,
     threads: int | None = None,
@@ -122,6 +125,10 @@ def select(
         missed.
     assign : bool
         Also return each row's nearest pick and its distance.
+    refine : bool, float or dict, optional
+        Exchange picks for other rows afterwards, so that `h_min` rises: for so many seconds, True for 10, or
+        a dictionary with ``seconds``, ``moves`` and ``seed`` as for `farpoint.refine`. A `start` that was
+        given as a row or "center" stays. A checkpoint holds the picks as they were before.
     backend : {"auto", "cpu", "cuda", "numba", "reference"}
         "auto" takes the compiled engine, or Numba where there is none; "cuda" for arrays on a CUDA device,
         and for much work (n d k) where a device can be used and has the memory. A backend that is named is
@@ -151,7 +158,7 @@ def select(
     progress : bool or callable
         True shows a bar (needs tqdm); a callable gets (done, total, radius) several times a second.
     seed : int or numpy.random.Generator, optional
-        For ``start="random"``.
+        For ``start="random"``, and for `refine`.
 
     Returns
     -------
@@ -211,6 +218,7 @@ def select(
     array([1, 4])
     """
     began = time.perf_counter()
+    options = Options.of_argument(refine, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint)
     task = prepare_selection(
         X,
@@ -230,8 +238,15 @@ def select(
         quotas=quotas,
         exclude=exclude,
     )
+    if options is not None:
+        check_free(task.constraints)
+        check_memory(task)
     known = task.known(start, seed, kept, lambda first: task.fingerprint(first, X))
-    return task.run(known, progress=progress, checkpoint=kept, began=began)
+    selection = task.run(known, progress=progress, checkpoint=kept, began=began)
+    if options is None:
+        return selection
+    stays = known.indices[:1] if start is not None and start != "random" else known.indices[:0]
+    return refined(task, selection, options, stays, time.perf_counter())
 
 
 def extend(
@@ -297,7 +312,12 @@ def extend(
     array([0, 3, 4, 1])
     """
     began = time.perf_counter()
-    _check_selection(selection)
+    check_selection(selection)
+    if selection.is_refined:
+        raise ValueError(
+            "selection was refined: no selection goes on from it; to keep its rows and add others, call "
+            "select(X, k, selected=selection.indices)"
+        )
     task = prepare_selection(
         X,
         k,
@@ -316,7 +336,7 @@ def extend(
         quotas=quotas,
         exclude=exclude,
     )
-    _check_belongs(selection, task.loaded.matrices[0])
+    check_belongs(selection, task.loaded.matrices[0])
     different = constraint_differences(selection.info.get("constraints", {}), task.record)
     if different:
         raise ValueError(f"selection was made otherwise: {'; '.join(different)}")
@@ -399,9 +419,9 @@ def update(
     >>> farpoint.update(s, [[8.0], [14.0], [13.5], [20.0]], X=X).indices
     array([3, 1])
     """
-    _check_selection(selection)
+    check_selection(selection)
     before = check.load([(X, "X")], selection.metric, backend, threads, device).matrices[0]
-    _check_belongs(selection, before)
+    check_belongs(selection, before)
     kept = taken(before, selection.indices)
     if anchors is not None:
         others = check.load([(anchors, "anchors")], selection.metric, backend, threads, device).matrices[0]
@@ -429,24 +449,6 @@ def update(
         spill_folder=spill_folder,
         progress=progress,
     )
-
-
-def _check_selection(selection: object) -> None:
-    if not isinstance(selection, Selection):
-        raise TypeError(f"selection must be a farpoint.Selection, not {type(selection).__name__}")
-
-
-def _check_belongs(selection: Selection, matrix: AnyMatrix) -> None:
-    """Raise if the selection was made from a matrix of another shape or element type."""
-    rows, columns = matrix.shape
-    for name, here in (("n", rows), ("d", columns), ("dtype", element_type(matrix))):
-        there = selection.info.get(name, here)
-        if there != here:
-            raise ValueError(f"selection was not made from this X: {name} is {there} there and {here} here")
-    if len(selection) and int(selection.indices.max()) >= rows:
-        raise ValueError(
-            f"selection was not made from this X: it holds row {selection.indices.max()} of {rows}"
-        )
 
 
 def nearest(

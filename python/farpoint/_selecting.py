@@ -46,6 +46,25 @@ _CHECKED_PICKS = 16
 _BLOCK_ELEMENTS = 1 << 20
 
 
+def check_selection(selection: object) -> None:
+    """Raise if it is not one."""
+    if not isinstance(selection, Selection):
+        raise TypeError(f"selection must be a farpoint.Selection, not {type(selection).__name__}")
+
+
+def check_belongs(selection: Selection, matrix: AnyMatrix) -> None:
+    """Raise if the selection was made from a matrix of another shape or element type."""
+    rows, columns = matrix.shape
+    for name, here in (("n", rows), ("d", columns), ("dtype", element_type(matrix))):
+        there = selection.info.get(name, here)
+        if there != here:
+            raise ValueError(f"selection was not made from this X: {name} is {there} there and {here} here")
+    if len(selection) and int(selection.indices.max()) >= rows:
+        raise ValueError(
+            f"selection was not made from this X: it holds row {selection.indices.max()} of {rows}"
+        )
+
+
 def prepare_selection(
     X: Any,
     k: int | float | None,
@@ -414,6 +433,14 @@ class SelectionTask(Task):
     def center_row(self, among: npt.NDArray[np.bool_] | None) -> int:
         """Return the row nearest the mean, of those that can be the first pick; None: all."""
         return center_row(self.points, self.frame, among)
+
+    def nearest(self, x: AnyMatrix, y: AnyMatrix) -> tuple[ValueArray, IndexArray]:
+        """Return the nearest row of y for each row of x, and its stored value."""
+        problem = PairProblem(x, y, self.frame)
+        return self.prepared.run(
+            lambda chosen: chosen.nearest(problem),
+            f"{len(x):,} rows of {x.shape[1]:,} columns and {len(y):,}",
+        )
 
     def fingerprint(self, first_row: int | None, source: object) -> Fingerprint:
         """Return what decides the picks; `source` is X as the user gave it."""

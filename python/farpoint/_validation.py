@@ -569,43 +569,85 @@ def check_count(k: object, n: int, free: int, min_distance: float | None, *, exc
     return count
 
 
-def check_min_distance(min_distance: object) -> float | None:
+def check_min_distance(min_distance: object, name: str = "min_distance") -> float | None:
     """Return a distance, or None."""
     if min_distance is None:
         return None
     try:
-        distance = _real(min_distance, "min_distance")
+        distance = _real(min_distance, name)
     except OverflowError:
-        raise ValueError("min_distance must be a number that float64 holds; the largest is 1.8e308") from None
+        raise ValueError(f"{name} must be a number that float64 holds; the largest is 1.8e308") from None
     if math.isnan(distance) or distance < 0:
-        raise ValueError(f"min_distance must be at least 0, not {distance}")
+        raise ValueError(f"{name} must be at least 0, not {distance}")
     return distance
 
 
-def check_selected(selected: object, n: int) -> IndexArray:
+def check_distance(distance: object) -> float:
+    """Return the distance that rows are to be kept at."""
+    found = check_min_distance(distance, "distance")
+    if found is None:
+        raise TypeError("distance must be a number, not None; 0 drops exact duplicates alone")
+    if math.isinf(found):
+        raise ValueError("distance must be finite, not inf: one row would be kept")
+    return found
+
+
+def check_moves(moves: object) -> int | None:
+    """Return the most exchanges that a refinement may make; None: no limit."""
+    if moves is None:
+        return None
+    count = _integer(moves, "moves")
+    if count < 1:
+        raise ValueError(f"moves must be at least 1, not {count}; None sets no limit")
+    return count
+
+
+def check_seconds(seconds: object, name: str = "seconds") -> float | None:
+    """Return how long a refinement may take; None: not said."""
+    if seconds is None:
+        return None
+    try:
+        limit = _real(seconds, name)
+    except OverflowError:
+        limit = math.inf
+    if not 0 < limit < math.inf:
+        raise ValueError(f"{name} must be a finite number of seconds above 0, not {limit}")
+    return limit
+
+
+def check_seed(seed: object) -> int | np.random.Generator | None:
+    """Return what random numbers are drawn from; None: not said."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return seed
+    if isinstance(seed, (bool, np.bool_)) or not _is_seed(seed):
+        raise TypeError(f"seed must be None, an int or a numpy Generator, not {type(seed).__name__}")
+    return operator.index(seed)  # type: ignore[arg-type]
+
+
+def check_selected(selected: object, n: int, name: str = "selected") -> IndexArray:
     """Return rows that were chosen before: distinct row numbers."""
     if selected is None:
         return np.empty(0, dtype=np.int64)
     try:
         rows = np.asarray(selected)
     except ValueError as error:
-        raise ValueError(f"selected must be a flat list of row numbers ({error})") from None
+        raise ValueError(f"{name} must be a flat list of row numbers ({error})") from None
     if rows.size == 0:
         return np.empty(0, dtype=np.int64)
     if rows.dtype == np.bool_:
-        raise TypeError("selected must be row numbers; numpy.flatnonzero(mask) makes them of a mask")
+        raise TypeError(f"{name} must be row numbers; numpy.flatnonzero(mask) makes them of a mask")
     if rows.dtype.kind not in "iu":
-        raise TypeError(f"selected must be integers (row numbers), not {rows.dtype}")
+        raise TypeError(f"{name} must be integers (row numbers), not {rows.dtype}")
     if rows.ndim != 1:
-        raise ValueError(f"selected must be 1-D; it has shape {rows.shape}")
+        raise ValueError(f"{name} must be 1-D; it has shape {rows.shape}")
     outside = (rows < 0) | (rows >= n)
     if outside.any():
-        raise ValueError(f"selected holds row {rows[np.argmax(outside)]}; rows are 0 to {n - 1}")
+        raise ValueError(f"{name} holds row {rows[np.argmax(outside)]}; rows are 0 to {n - 1}")
     rows = rows.astype(np.int64)
     order = np.argsort(rows, kind="stable")
     repeated = rows[order][1:] == rows[order][:-1]
     if repeated.any():
-        raise ValueError(f"selected holds row {rows[order][1:][np.argmax(repeated)]} more than once")
+        raise ValueError(f"{name} holds row {rows[order][1:][np.argmax(repeated)]} more than once")
     return np.ascontiguousarray(rows)
 
 
@@ -614,8 +656,7 @@ def check_start(start: object, seed: object, n: int, kept_away: bool) -> int | s
 
     Then the first pick is the row farthest from that, and `start` must have been left alone.
     """
-    if seed is not None and (isinstance(seed, (bool, np.bool_)) or not _is_seed(seed)):
-        raise TypeError(f"seed must be None, an int or a numpy Generator, not {type(seed).__name__}")
+    check_seed(seed)
     if isinstance(start, str):
         if start not in ("center", "random"):
             raise ValueError(f'start must be a row number, "center" or "random", not {start!r}')
@@ -642,8 +683,6 @@ def _raise_start_without_meaning(start: object) -> None:
 
 
 def _is_seed(seed: object) -> bool:
-    if isinstance(seed, np.random.Generator):
-        return True
     try:
         return operator.index(seed) >= 0  # type: ignore[arg-type]
     except TypeError:

@@ -71,7 +71,8 @@ class Selection:
         checkpoint of an unfinished run is None. Of files, ``files``: a dictionary with ``name`` and ``rows``
         for each, in order (see `locate`). With weights, groups or excluded rows, ``constraints`` (digests of
         them, by which `extend` knows that they are the same) and, with up to 1,000 groups,
-        ``picked_per_group`` (number of picks by label). The C++ and CUDA engines add ``levels``;
+        ``picked_per_group`` (number of picks by label). Of a refined selection, ``refinement``: a dictionary
+        (see `refine`); the rest tells of the selection before. The C++ and CUDA engines add ``levels``;
         ``pairs_screened`` (bounded), ``pairs_looked_up`` (those of them bounded one by one, among likely near
         picks), ``pairs_confirmed`` (bounded again, more finely), ``pairs_refined`` (computed),
         ``pairs_improved`` (that lowered a row's distance); and
@@ -122,11 +123,20 @@ class Selection:
         The first k - 1 picks cover every row within `h_min`; of any k rows two share a nearest pick, so
         their distance is at most twice that (pigeonhole; 4 times for squared distances, twice the angle for
         cosine). Rounded up by 2**-22, so that rounding cannot make it false. With excluded rows, no selection
-        without them. Infinite with weights or quotas, whose picks cover the rows less well.
+        without them. Infinite with weights or quotas, whose picks cover the rows less well. Of a refined
+        selection: what it was before, which holds for any rows of that number.
         """
+        if self.is_refined:
+            bound = self.info["refinement"]["upper_bound"]
+            return math.inf if bound is None else float(bound)
         if not self.farthest_first:
             return math.inf
         return METRICS[self.metric].largest_spread(self.h_min)
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether picks were exchanged, or tried for exchange, by `refine`."""
+        return "refinement" in self.info
 
     def prefix(self, t: int) -> Selection:
         """Return the selection of the first `t` picks, which is what ``select`` with ``k=t`` returns.
@@ -146,12 +156,18 @@ class Selection:
         Raises
         ------
         ValueError
-            `t` is out of range.
+            `t` is out of range, or the selection was refined: the first of its picks are not a selection of
+            their own.
         """
         if isinstance(t, bool) or not isinstance(t, (int, np.integer)) or not 1 <= t <= len(self):
             raise ValueError(f"t must be an integer from 1 to {len(self)}, not {t!r}")
         if t == len(self):
             return self
+        if self.is_refined:
+            raise ValueError(
+                "a refined selection has no prefixes: its first picks are spread among its rows, not among "
+                f"all; select {t} rows and refine them"
+            )
         return Selection(
             indices=self.indices[:t].copy(),
             radii=self.radii[:t].copy(),
@@ -281,6 +297,8 @@ class Selection:
             _check_assignment(labels, distances, indices, bound)
         if "files" in info:
             _check_files(info["files"], indices)
+        if "refinement" in info:
+            _check_refinement(info["refinement"])
         return cls(
             indices=indices,
             radii=radii,
@@ -354,6 +372,13 @@ def _check_files(files: Any, indices: npt.NDArray[np.int64]) -> tuple[list[str],
     if len(indices) and not indices.max() < total < 2**63:
         raise ValueError(f'info["files"] holds {total} rows, indices name row {indices.max()}')
     return names, rows
+
+
+def _check_refinement(refinement: Any) -> None:
+    """Check what a file says of how a selection was refined."""
+    bound = refinement.get("upper_bound", -1) if isinstance(refinement, dict) else -1
+    if bound is not None and (type(bound) not in (int, float) or not bound >= 0):
+        raise ValueError('info["refinement"] must be a dictionary with an upper_bound of at least 0')
 
 
 def json_array(content: dict[str, Any], name: str) -> npt.NDArray[Any]:

@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
         help=".npz (everything), .npy (row numbers), .csv, .json or .txt; - for standard output",
     )
     command.add_argument("--start", type=_start, help="row number, center or random (default: 0)")
-    command.add_argument("--seed", type=int, help="for --start random")
+    command.add_argument("--seed", type=int, help="for --start random, and --refine")
     command.add_argument(
         "--selected", metavar="FILE", help="rows chosen before: .npy, a saved selection (.npz), or text"
     )
@@ -56,6 +56,12 @@ def add(commands: Any) -> None:
         "--checkpoint",
         metavar="PATH",
         help="keep the picks there; the same command, or one with a larger -k, goes on from there",
+    )
+    command.add_argument(
+        "--refine",
+        type=float,
+        metavar="SECONDS",
+        help="exchange rows for so long, so that h_min rises; a --start that is a row or center stays",
     )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
     command.add_argument("--quiet", action="store_true", help="no progress, no summary")
@@ -103,7 +109,9 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError("--actors has no meaning without --ray")
         matrix = _common.open_input(options)
         name = matrix.name
-        selection = farpoint.select(matrix, options.k, device=options.device, **constraints, **arguments)
+        selection = farpoint.select(
+            matrix, options.k, device=options.device, refine=options.refine, **constraints, **arguments
+        )
     else:
         given = [name for name, value in constraints.items() if value is not None]
         if given:
@@ -127,6 +135,10 @@ def run(options: argparse.Namespace) -> None:
 def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Selection:
     if options.device is not None:
         raise ValueError("--device has no meaning with --ray: its actors compute on processors")
+    if options.refine is not None:
+        raise ValueError("--refine has no meaning with --ray: it exchanges rows of one machine")
+    if options.start is None:
+        arguments = {**arguments, "start": 0}
     from farpoint import distributed
 
     with _cluster(options.ray):
@@ -164,10 +176,16 @@ def _summary(selection: Selection, source: str) -> str:
         if selection.farthest_first
         else ""
     )
+    refined = ""
+    if selection.is_refined:
+        found = info["refinement"]
+        refined = (
+            f"; refined: {found['gain']:+.2%} with {found['moves']:,} exchanges in {found['seconds']:.2f} s"
+        )
     return (
         f"{len(selection):,} of {info['n']:,} rows of {source}: h_min {selection.h_min:.6g}, covering radius "
         f"{selection.covering_radius:.6g}{bound} ({selection.metric}, {info['backend']}, "
-        f"{info['seconds']:.2f} s)"
+        f"{info['seconds']:.2f} s{refined})"
     )
 
 

@@ -1,0 +1,131 @@
+"""farpoint dedup."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import farpoint
+from farpoint._atomic import atomic_write, check_writable
+from farpoint.cli import _common
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "dedup",
+        help="drop near-duplicates",
+        description="Drop rows that are nearer than a distance to a row that is kept. Without -o, numbers "
+        "of the rows that are kept go to standard output, one a line, rising.",
+    )
+    _common.add_input(command)
+    command.add_argument(
+        "--distance",
+        type=float,
+        metavar="D",
+        required=True,
+        help="kept rows are at least so far apart; 0 drops exact duplicates alone",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help=".npy or .txt (the rows that are kept), .csv or .json (also the kept row nearest to each row, "
+        "and its distance); - for standard output",
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    _common.add_computation(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Drop and write."""
+    output = None if options.output in (None, "-") else Path(options.output)
+    if output is not None:
+        if output.suffix.lower() not in _WRITERS:
+            known = ", ".join(_WRITERS)
+            raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
+        check_writable(output)
+    lines = _common.JsonProgress(False) if options.json and not options.quiet else None
+    bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+    matrix = _common.open_input(options)
+    found = farpoint.deduplicate(
+        matrix,
+        options.distance,
+        metric=options.metric,
+        backend=options.backend,
+        device=options.device,
+        threads=options.threads,
+        memory_limit=options.memory_limit,
+        spill_folder=options.spill_folder,
+        progress=lines or bar,
+    )
+    if lines is not None:
+        lines.finish()
+    if output is not None:
+        _WRITERS[output.suffix.lower()](found, output)
+    if options.json:
+        _common.print_json(_record(found))
+    elif output is None:
+        sys.stdout.write(_lines(found))
+    if not options.quiet and not options.json:
+        print(
+            f"{len(found):,} of {len(found.representatives):,} rows of {matrix.name} kept, "
+            f"{len(found.dropped):,} dropped: within {found.distance:g} of a kept one ({found.metric}, "
+            f"{found.info['backend']}, {found.info['seconds']:.2f} s)",
+            file=sys.stderr,
+        )
+
+
+def _record(found: farpoint.Deduplication) -> dict[str, Any]:
+    return {
+        "distance": found.distance,
+        "metric": found.metric,
+        "kept": found.kept.tolist(),
+        "representatives": found.representatives.tolist(),
+        "distances": found.distances.tolist(),
+        "info": found.info,
+    }
+
+
+def _lines(found: farpoint.Deduplication) -> str:
+    return "".join(f"{row}\n" for row in found.kept.tolist())
+
+
+def _write_npy(found: farpoint.Deduplication, path: Path) -> None:
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.save(file, found.kept)
+
+
+def _write_txt(found: farpoint.Deduplication, path: Path) -> None:
+    with atomic_write(path) as partial:
+        partial.write_text(_lines(found), encoding="utf-8")
+
+
+def _write_csv(found: farpoint.Deduplication, path: Path) -> None:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("row", "representative", "distance"))
+        rows = range(len(found.representatives))
+        writer.writerows(zip(rows, found.representatives.tolist(), found.distances.tolist(), strict=True))
+
+
+def _write_json(found: farpoint.Deduplication, path: Path) -> None:
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(_record(found), allow_nan=False) + "\n", encoding="utf-8")
+
+
+_WRITERS: dict[str, Callable[[farpoint.Deduplication, Path], None]] = {
+    ".npy": _write_npy,
+    ".csv": _write_csv,
+    ".json": _write_json,
+    ".txt": _write_txt,
+}
