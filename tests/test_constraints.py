@@ -13,7 +13,7 @@ import farpoint
 from farpoint.backends import BACKENDS
 from tests.conftest import Array, Check, Engine, assert_same, every_engine
 
-METRICS = ("euclidean", "sqeuclidean", "cosine")
+METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev")
 CONSTRAINED = [name for name, backend in BACKENDS.items() if backend.capabilities.constraints]
 
 
@@ -57,7 +57,7 @@ def draw(seed: int) -> tuple[Array, dict[str, Any]]:
     X = X.astype(str(random.choice(["float16", "float32", "float64"])))
     X[~(X != 0).any(axis=1), 0] = 1
     options: dict[str, Any] = {
-        "metric": METRICS[int(random.integers(3))],
+        "metric": METRICS[int(random.integers(len(METRICS)))],
         "assign": bool(random.integers(2)),
     }
     if random.integers(4) == 0:
@@ -189,6 +189,24 @@ def test_weights(check: Check, metric: str, dtype: Any) -> None:
     assert s.h_min == s.radii.min() < s.radii[-1]
     found = farpoint.covering_radius(X, X[s.indices], metric=metric)
     assert s.covering_radius == found
+
+
+@pytest.mark.parametrize("metric", ["hamming", "jaccard"])
+def test_constraints_on_packed_bits(check: Check, metric: str) -> None:
+    """Whole numbers of bits tie everywhere, weights part them."""
+    bits = np.random.default_rng(5).random((700, 96)) < 0.2
+    bits[500:] = bits[:200]
+    X = np.packbits(bits, axis=1)
+    groups = np.arange(700) % 7
+    quotas = {0: 3, 1: (20, None), 2: (None, 5)}
+    exclude = np.arange(0, 700, 11)
+    for weights in (None, uniform(700), np.arange(700) % 3):
+        check(
+            X, 150, metric=metric, weights=weights, groups=groups, quotas=quotas, exclude=exclude, assign=True
+        )
+    check(X, 650, metric=metric, weights=uniform(700))
+    check(X, 620, metric=metric, exclude=exclude, assign=True)
+    check(X, 200, metric=metric, groups=groups, quotas={3: (None, 0)}, anchors=X[3::7])
 
 
 @pytest.mark.parametrize("weight", [1, 0.3, 7e200, 1e-300, 5e-324])

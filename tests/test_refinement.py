@@ -410,3 +410,16 @@ def test_an_independent_set_gains_where_moves_are_few() -> None:
         patch.setattr(_independent, "_LARGEST_POOL", 0)
         without = farpoint.refine(s, X, moves=5)
     assert farpoint.refine(s, X, moves=5).h_min > 1.005 * without.h_min
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [{"weights": np.arange(50.0)}, {"groups": [0, 1] * 25, "quotas": 2}, {"exclude": [3]}],
+    ids=["weights", "quotas", "exclude"],
+)
+def test_not_with_constraints(constraint: dict[str, Any]) -> None:
+    X = np.random.default_rng(0).random((50, 2))
+    with pytest.raises(ValueError, match="refine cannot be combined with weights, quotas or exclude"):
+        farpoint.select(X, 4, refine=0.1, **constraint)
+    with pytest.raises(ValueError, match="refine cannot be combined with weights, quotas or exclude"):
+        farpoint.refine(farpoint.select(X, 4, **constraint), X, moves=1)

@@ -3,7 +3,7 @@
 Drop-add with a short memory (Porumbel, Hao and Glover, "A simple and effective algorithm for the MaxMin
 diversity problem", Annals of Operations Research 186, 2011). Where no exchange is better the search goes on
 all the same: what left may not come back, and what came may not leave, for a few moves. What is compared with
-it, and what lost, is in docs/decisions/0008-refine.md.
+it, and what lost, is in docs/decisions/0009-refine.md.
 """
 
 from __future__ import annotations

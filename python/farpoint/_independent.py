@@ -4,7 +4,7 @@ The rows that are nearer to each other than a threshold are neighbours. Taking t
 neighbours, and dropping these, until none is left makes a large set without neighbours; where it has k rows
 the smallest value within them is at least the threshold, and a larger threshold is tried. All rows would take
 a graph of n^2 pairs, so a pool of them is looked at: those of a known set, and those farthest from it. The
-numbers are in docs/decisions/0008-refine.md.
+numbers are in docs/decisions/0009-refine.md.
 """
 
 from __future__ import annotations

@@ -291,8 +291,7 @@ def check_free(constraints: object) -> None:
     """Raise if there are constraints: an exchange looks at distances alone."""
     if constraints:
         raise ValueError(
-            "refine cannot be combined with weights, quotas or exclude: exchanges look at distances alone; leave "
-            "refine out, or select from the rows that may be picked without them"
+            "refine cannot be combined with weights, quotas or exclude: exchanges look at distances alone"
         )
 
 
