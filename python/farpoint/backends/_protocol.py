@@ -33,6 +33,10 @@ class LimitTooSmallError(MemoryError):
         self.least = least
 
 
+# Those that backends on the host have.
+METRICS = frozenset({"euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev", "hamming", "jaccard"})
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a backend can be asked for; drives validation, dispatch and the table in the docs."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from farpoint._metrics import METRICS
 from farpoint.backends._engine import eager, engine_statistics, raw, raw_selection
 from farpoint.backends._protocol import (
+    METRICS,
     CandidateProblem,
     Capabilities,
     Frame,
@@ -55,7 +55,7 @@ class CpuBackend:
 
     name = "cpu"
     capabilities = Capabilities(
-        metrics=frozenset(METRICS),
+        metrics=METRICS,
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
         constraints=frozenset({"weights", "groups", "exclude"}),
     )

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from farpoint._metrics import METRICS
 from farpoint._parts import PartedMatrix
 from farpoint.backends import _numba_bits
 from farpoint.backends._order import PickOrder
 from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
+    METRICS,
     CandidateProblem,
     Capabilities,
     Frame,
@@ -303,7 +303,7 @@ class NumbaBackend:
 
     name = "numba"
     capabilities = Capabilities(
-        metrics=frozenset(METRICS),
+        metrics=METRICS,
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
         constraints=frozenset({"weights", "groups", "exclude"}),
     )
@@ -622,7 +622,7 @@ class _Selector:
                 rows,
                 rows[best : best + 1],
                 new,
-                frame.kind == "cosine",
+                _kernels().KINDS[frame.kind],
                 frame.scale,
                 frame.stored is np.float64,
             )

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from farpoint._metrics import METRICS
 from farpoint.backends._order import PickOrder
 from farpoint.backends._plain_shard import PlainShard, pick_among
 from farpoint.backends._protocol import (
+    METRICS,
     CandidateProblem,
     Capabilities,
     Frame,
@@ -95,7 +95,7 @@ class ReferenceBackend:
 
     name = "reference"
     capabilities = Capabilities(
-        metrics=frozenset(METRICS),
+        metrics=METRICS,
         dtypes=frozenset({"float16", "bfloat16", "float32", "float64", "int8", "uint8"}),
         constraints=frozenset({"weights", "groups", "exclude"}),
     )
