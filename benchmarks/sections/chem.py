@@ -71,8 +71,8 @@ def run(bench: Bench) -> None:
         bench.say(f"making {name}")
         case(bench, name, make(n), k)
     bench.section.notes.append(
-        "RDKit's picker has no threads. Packed rows are a matrix of uint8; of ExplicitBitVects farpoint first "
-        "asks each for its bits in Python, with one thread."
+        "RDKit's picker has no threads. Packed rows are a matrix of uint8; of ExplicitBitVects farpoint "
+        "first asks each for its bits in Python, with one thread."
     )
 
 
