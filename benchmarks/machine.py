@@ -21,6 +21,7 @@ PACKAGES = (
     "torch",
     "fpsample",
     "skmatter",
+    "rdkit",
     "scikit-learn",
     "faiss-cpu",
     "cupy-cuda13x",

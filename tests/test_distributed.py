@@ -95,6 +95,21 @@ def test_backends(cluster: Any, backend: str) -> None:
     assert s.info["backend"] == backend
 
 
+@pytest.mark.parametrize("metric", ["hamming", "jaccard"])
+def test_packed_bits(cluster: Any, metric: str) -> None:
+    X = np.packbits(np.random.default_rng(3).random((700, 200)) < 0.1, axis=1)
+    options: dict[str, Any] = {"metric": metric, "assign": True, "anchors": X[:2] ^ 1}
+    for backend in ("cpu", "numba"):
+        found = farpoint.distributed.select(
+            references(X, 300), 150, actors=2, threads=1, backend=backend, **options
+        )
+        assert_same(found, farpoint.select(X, 150, backend="reference", **options))
+    with pytest.raises(TypeError, match=f"dtype float32; metric '{metric}' takes packed bits, uint8"):
+        farpoint.distributed.select(references(X.astype(np.float32), 300), 3, metric=metric)
+    with pytest.raises(TypeError, match="anchors has dtype int64"):
+        farpoint.distributed.select(references(X, 300), 3, metric=metric, anchors=X[:2].astype(np.int64))
+
+
 def test_sorted_rows_duplicates_and_ties(cluster: Any) -> None:
     rows = np.sort(np.random.default_rng(1).integers(0, 9, (800, 2)), axis=0).astype(np.float32)
     X = np.repeat(rows, 6, axis=1)

@@ -43,7 +43,7 @@ class BitCatchUp {
  private:
   void meet(Index row, SetBits set, Index block, ScreenCounts& counts) {
     const BitColumns& columns = *state_->bit_columns;
-    double& value = state_->values[at(row)];
+    const double value = state_->values[at(row)];
     Index& progress = state_->progress[at(row)];
     const Index end = std::min((block + 1) * kBlockPicks, columns.size());
     const BitBound bound = bit_bound(state_->points.frame().metric(), static_cast<double>(set.size()),

@@ -68,7 +68,7 @@ class BitColumns {
   void screen(SetBits row, const BitBound& bound, Index block, Index first, const Visit& visit) const {
     std::array<std::uint64_t, kBlockWords> least{};
     std::array<std::uint64_t, kBlockWords> survivors{};
-    std::array<std::uint64_t, kBitPlanes * kBlockWords> planes;  // written where it is read
+    std::array<std::uint64_t, std::size_t{kBitPlanes} * kBlockWords> planes;  // written where it is read
     const auto n = static_cast<Index>(row.size());
     const Index begin = block * kBlockPicks;
     const Counts& counts = counts_[static_cast<std::size_t>(block)];

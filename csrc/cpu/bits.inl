@@ -20,9 +20,9 @@
 namespace farpoint::cpu::FARPOINT_LEVEL {
 namespace {
 
-constexpr int kWordsOfVector = FARPOINT_VECTOR_BYTES / 8;
+constexpr std::int64_t kWordsOfVector = FARPOINT_VECTOR_BYTES / 8;
 constexpr int kGroupVectors = 2;
-constexpr int kLanes = kGroupVectors * kWordsOfVector;
+constexpr std::int64_t kLanes = kGroupVectors * kWordsOfVector;
 constexpr std::int64_t kWordsOfBytes = 31;
 
 typedef std::uint64_t Words __attribute__((vector_size(FARPOINT_VECTOR_BYTES)));
@@ -214,7 +214,7 @@ int screen_block(const std::uint32_t* set, std::int64_t n, const std::uint64_t* 
     ++end;
   }
   std::uint64_t any = 0;
-  for (int w = 0; w < kBlockWords; w += kWordsOfVector) {
+  for (std::int64_t w = 0; w < kBlockWords; w += kWordsOfVector) {
     bool possible = false;
     Words bounds = {};
     Words never = {};
@@ -245,7 +245,7 @@ int screen_block(const std::uint32_t* set, std::int64_t n, const std::uint64_t* 
       any |= at_least[l];
     }
     for (int i = 0; i < end; ++i) {
-      __builtin_memcpy(planes + i * kBlockWords + w, &sums[i], sizeof sums[i]);
+      __builtin_memcpy(planes + std::int64_t{i} * kBlockWords + w, &sums[i], sizeof sums[i]);
     }
   }
   return any != 0 ? end : 0;
@@ -305,7 +305,8 @@ std::int64_t list_bits(const std::byte* row, std::int64_t bytes, std::uint32_t* 
 }  // namespace
 
 const BitKernels& bit_kernels() {
-  static constexpr BitKernels kernels = {kLanes, common, list_bits, screen_row, screen_block};
+  static constexpr BitKernels kernels = {static_cast<int>(kLanes), common, list_bits, screen_row,
+                                         screen_block};
   return kernels;
 }
 

@@ -55,7 +55,9 @@ Index least_for_levels(const SelectProblem& problem, const Frame& frame, int thr
   const Index rows = problem.points.rows;
   const Index picks = list_length(problem);
   // An entry, its place in an order by progress, and of a pick its row and value.
-  const Index pick_bytes = PickList::entry_bytes() + kIndex + kIndex + kDouble;
+  // Of packed bits how many it has, and the fewest and the most of each 64 picks.
+  const Index counts = counts_bits(problem.metric) ? 2 * kDouble : 0;
+  const Index pick_bytes = PickList::entry_bytes() + kIndex + kIndex + kDouble + counts;
   return rows * row_bytes(problem.request.assign, problem.metric) + rows / 1024 * kIndex +
          picks * pick_bytes +
          std::max(threads * block_bytes(frame, rows), candidate_bytes(problem, frame, threads)) +

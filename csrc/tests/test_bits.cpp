@@ -167,7 +167,8 @@ TEST_CASE("kernels of packed bits count what plain loops count") {
         std::vector<Index> common;
         for (Index p = 0; p < picks; ++p) {
           for (const std::uint32_t bit : m.set(p)) {
-            block[bit * kBlockWords + static_cast<std::size_t>(p / 64)] |= std::uint64_t{1} << (p % 64);
+            block[std::size_t{bit} * kBlockWords + static_cast<std::size_t>(p / 64)] |= std::uint64_t{1}
+                                                                                        << (p % 64);
           }
           common.push_back(m.common(p, picks));
         }
