@@ -181,7 +181,9 @@ def test_time_is_limited() -> None:
     r = farpoint.refine(s, X, seconds=0.5)
     assert time.perf_counter() - began < 3
     assert r.info["refinement"]["seconds"] >= 0.5
-    assert r.info["refinement"]["gain"] >= 0
+    assert r.h_min >= s.h_min
+    small = farpoint.refine(farpoint.select(plane, 25), plane, seconds=1)
+    assert small.info["refinement"]["gain"] > 0
 
 
 def test_it_ends_where_the_bound_is_reached() -> None:
