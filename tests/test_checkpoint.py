@@ -233,7 +233,7 @@ def test_writing_waits_for_its_time(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_second_attempt_of_a_backend_is_heard_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a device has too little memory, the CPU begins again."""
-    from farpoint import _validation
+    from farpoint import _preparing
     from farpoint.backends import BACKENDS
 
     class Exhausted:
@@ -244,13 +244,13 @@ def test_a_second_attempt_of_a_backend_is_heard_once(path: Path, monkeypatch: py
             problem.listener(full.indices[:20], full.values[:20])
             raise MemoryError
 
-    def plan(*_: object) -> _validation.Plan:
-        return _validation.Plan(Exhausted(), lambda: BACKENDS["reference"])  # type: ignore[arg-type]
+    def plan(*_: object) -> _preparing.Plan:
+        return _preparing.Plan(Exhausted(), lambda: BACKENDS["reference"])  # type: ignore[arg-type]
 
     X = rows(300, 6)
     expected = farpoint.select(X, 60)
-    monkeypatch.setattr(_validation, "_plan", plan)
-    monkeypatch.setattr(_validation, "scan", lambda *_, **__: (-1, -1, 10.0, 0.1))
+    monkeypatch.setattr(_preparing, "_plan", plan)
+    monkeypatch.setattr(_preparing, "scan", lambda *_, **__: (-1, -1, 10.0, 0.1))
     seen: list[int] = []
     found = farpoint.select(X, 60, checkpoint=path, progress=lambda done, *_: seen.append(done))
     assert_same(found, expected)

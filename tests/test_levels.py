@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import farpoint
+from farpoint import _loading, _preparing
 from farpoint import _validation as check
 from farpoint.backends import BACKENDS
 from farpoint.backends._protocol import Frame, IndexArray, RawSelection, Sharding, ShardProblem, ValueArray
@@ -70,8 +71,8 @@ class Spread:
     @classmethod
     def of(cls, X: Array, sizes: Sequence[int], metric: str, engine: Engine) -> Spread:
         assert sum(sizes) == len(X)
-        loaded = check.load([(X, "X")], metric, engine.backend, engine.threads)
-        prepared = check.prepare(loaded, len(X))
+        loaded = _loading.load([(X, "X")], metric, engine.backend, engine.threads)
+        prepared = _preparing.prepare(loaded, len(X))
         starts = np.cumsum([0, *sizes[:-1]]).tolist()
         matrix, backend = prepared.matrices[0], BACKENDS[engine.backend]
         assert isinstance(matrix, np.ndarray)
@@ -117,7 +118,7 @@ def assert_equals_reference(
     expected = farpoint.select(spread.X, k, metric=metric, start=first, assign=assign, backend="reference")
     picks = spread.run(k - 1, [spread.entries([first], np.array([math.inf]))], assign)
     np.testing.assert_array_equal([first, *picks.indices], expected.indices)
-    unit = check.prepare(check.load([(spread.X, "X")], metric, "reference", 1), 1).unit
+    unit = _preparing.prepare(_loading.load([(spread.X, "X")], metric, "reference", 1), 1).unit
     chosen = check.check_metric(metric)
     np.testing.assert_array_equal(chosen.distances(picks.values, unit), expected.radii[1:])
     assert chosen.distance(picks.next_value, unit) == expected.covering_radius

@@ -1,5 +1,5 @@
 // What every extension does with its arguments and results: names become types, arrays become views, signals
-// and progress reach Python. Arguments were checked by farpoint/_validation.py; what is checked again here is
+// and progress reach Python. Arguments were checked in Python; what is checked again here is
 // what would crash.
 #pragma once
 

@@ -15,7 +15,7 @@
 // Every operation is rounded by itself: this project is compiled with -ffp-contract=off, but for
 // the screening kernels, on whose bits no result depends.
 //
-// `scale` is a power of two that the caller chooses from the largest element (validation.py), so
+// `scale` is a power of two that the caller chooses from the largest element (_preparing.py), so
 // that distances stay inside float32's range whatever the unit of the data. Multiplying
 // by it is exact, and so is taking it out again.
 //

@@ -25,7 +25,7 @@ struct Case {
   std::function<T(std::mt19937_64&, Index row, Index column)> element;
 };
 
-// A scale such as validation.py would choose; any power of two is allowed that leaves values in float32's
+// A scale such as _preparing.py would choose; any power of two is allowed that leaves values in float32's
 // range.
 double scale_for(Metric metric, double largest) {
   int degree = 1;
@@ -137,7 +137,7 @@ std::vector<Case<T>> cases() {
                     return static_cast<T>(1.0 + static_cast<double>(r() % 64) * 0x1p-24 +
                                           (r() % 2 != 0U ? 0x1p-25 : 0.0));
                   }});
-  // float64 data are brought to a safe range before they come here (validation.py); this is its end.
+  // float64 data are brought to a safe range before they come here (_preparing.py); this is its end.
   const double tiny = sizeof(T) == 8 ? 0x1p-299 : static_cast<double>(std::numeric_limits<T>::denorm_min());
   list.push_back({"subnormals", [=](auto& r, Index, Index) { return static_cast<T>(normal(r) * tiny * 9); }});
   list.push_back(

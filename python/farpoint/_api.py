@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from farpoint import _loading, _preparing
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
 from farpoint._constraints import Quotas
@@ -420,11 +421,11 @@ def update(
     array([3, 1])
     """
     check_selection(selection)
-    before = check.load([(X, "X")], selection.metric, backend, threads, device).matrices[0]
+    before = _loading.load([(X, "X")], selection.metric, backend, threads, device).matrices[0]
     check_belongs(selection, before)
     kept = taken(before, selection.indices)
     if anchors is not None:
-        others = check.load([(anchors, "anchors")], selection.metric, backend, threads, device).matrices[0]
+        others = _loading.load([(anchors, "anchors")], selection.metric, backend, threads, device).matrices[0]
         if others.shape[1] != kept.shape[1]:
             raise ValueError(f"anchors has {others.shape[1]} columns where X has {kept.shape[1]}")
         kept = np.concatenate((host_rows(kept, 0, len(kept)), host_rows(others, 0, len(others))))
@@ -492,7 +493,7 @@ def nearest(
     >>> farpoint.nearest([[0.0], [4.0]], [[5.0], [1.0], [-1.0]])
     Nearest(distances=array([1., 1.]), indices=array([1, 0]))
     """
-    loaded = check.load(
+    loaded = _loading.load(
         [(X, "X"), (Y, "Y")],
         metric,
         backend,
@@ -501,7 +502,7 @@ def nearest(
         memory_limit=memory_limit,
         spill_folder=spill_folder,
     )
-    prepared = check.prepare(loaded, len(loaded.matrices[1]))
+    prepared = _preparing.prepare(loaded, len(loaded.matrices[1]))
     problem = PairProblem(prepared.matrices[0], prepared.matrices[1], prepared.frame)
     values, indices = prepared.run(
         lambda chosen: chosen.nearest(problem),
@@ -548,10 +549,10 @@ def h_min(
     >>> farpoint.h_min([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]])
     ClosestPair(value=1.0, i=1, j=2)
     """
-    loaded = check.load(
+    loaded = _loading.load(
         [(X, "X")], metric, backend, threads, device, memory_limit=memory_limit, spill_folder=spill_folder
     )
-    prepared = check.prepare(loaded, len(loaded.matrices[0]) // 2)
+    prepared = _preparing.prepare(loaded, len(loaded.matrices[0]) // 2)
     points = prepared.matrices[0]
     if len(points) < 2:
         raise ValueError(f"{loaded.names[0]} has one row; a pairwise distance needs at least two")
@@ -605,8 +606,8 @@ def pairwise_distances(
            [2., 2.]])
     """
     sources = [(X, "X")] if Y is None else [(X, "X"), (Y, "Y")]
-    loaded = check.load(sources, metric, backend, threads, device)
-    prepared = check.prepare(loaded, len(loaded.matrices[-1]))
+    loaded = _loading.load(sources, metric, backend, threads, device)
+    prepared = _preparing.prepare(loaded, len(loaded.matrices[-1]))
     x, y = prepared.matrices[0], prepared.matrices[-1]
     target = check.check_out(out, x, (len(x), len(y)))
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from farpoint import _loading, _preparing
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
 from farpoint._config import __version__
@@ -88,7 +89,7 @@ def prepare_selection(
     distance = check.check_min_distance(min_distance)
     wanted = requested(weights, groups, quotas, exclude)
     sources = [(X, "X")] if anchors is None else [(X, "X"), (anchors, "anchors")]
-    loaded = check.load(
+    loaded = _loading.load(
         sources,
         metric,
         backend,
@@ -109,7 +110,7 @@ def prepare_selection(
         count = min(count, constraints.most)
     constraints.check_count(count)
     loaded = replace(loaded, copied=loaded.copied + constraints.bytes_held)
-    prepared = check.prepare(loaded, count)
+    prepared = _preparing.prepare(loaded, count)
     return SelectionTask(
         metric=prepared.metric,
         unit=prepared.unit,
@@ -402,8 +403,8 @@ class Task(ABC):
 class SelectionTask(Task):
     """A selection from a matrix that this process has."""
 
-    loaded: check.Loaded  # what the user gave
-    prepared: check.Prepared  # what backends get
+    loaded: _loading.Loaded  # what the user gave
+    prepared: _preparing.Prepared  # what backends get
 
     @property
     def points(self) -> AnyMatrix:

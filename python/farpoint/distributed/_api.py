@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from farpoint import _loading, _preparing
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
 from farpoint._device_inputs import AnyMatrix
@@ -147,24 +148,24 @@ def select(
     with Crew(actor_count, actor_threads) as crew:
         table = Table.of(source.pieces(ray, actor_count), source.name, crew)
         if chosen_metric.of_bits:
-            check.check_bit_type(table.dtype, table.name, chosen_metric)
+            _loading.check_bit_type(table.dtype, table.name, chosen_metric)
             if anchors is not None and not is_source(anchors):
-                check.check_bits(anchors, "anchors", chosen_metric)
+                _loading.check_bits(anchors, "anchors", chosen_metric)
         kept_away = check.check_selected(selected, table.rows)
         anchor_rows = None if anchors is None else _anchors(anchors, table, spill_folder)
         count = check.check_count(k, table.rows, table.rows - len(kept_away), distance)
         opened = time.perf_counter()
 
         name, engine = _sharding(backend, metric, table.dtype)
-        scans = [check.NOTHING_FOUND]
+        scans = [_preparing.NOTHING_FOUND]
         if not chosen_metric.of_bits:
             scans = crew.scan(name, metric, actor_threads)
             table.check(scans, crew, chosen_metric)
         driver_threads = check.check_threads(None)
         if anchor_rows is not None and not chosen_metric.of_bits:
-            scans.append(check.scan(anchor_rows, choose_backend(name, metric), driver_threads))
-            check.check_scan(scans[-1], anchor_rows, "anchors", chosen_metric)
-        frame, unit, taming = check.find_frame(
+            scans.append(_preparing.scan(anchor_rows, choose_backend(name, metric), driver_threads))
+            _preparing.check_scan(scans[-1], anchor_rows, "anchors", chosen_metric)
+        frame, unit, taming = _preparing.find_frame(
             chosen_metric, table.dtype, table.columns, scans, driver_threads
         )
         task = DistributedTask(
@@ -198,7 +199,7 @@ class DistributedTask(Task):
     crew: Crew
     table: Table
     given_anchors: HostMatrix | None
-    taming: check.Taming
+    taming: _preparing.Taming
     backend: str
     engine: Sharding  # of the driver
     threads: int  # of an actor
@@ -499,9 +500,9 @@ class Table:
         bad = [first + scan[0] for first, scan in zip(firsts, scans, strict=True) if scan[0] >= 0]
         zero = [first + scan[1] for first, scan in zip(firsts, scans, strict=True) if scan[1] >= 0]
         if bad:
-            check.raise_not_finite(*self.locate(bad[0]), crew.rows(np.array(bad[:1]))[0])
+            _preparing.raise_not_finite(*self.locate(bad[0]), crew.rows(np.array(bad[:1]))[0])
         if zero and metric.kind == "cosine":
-            check.raise_zero_row(*self.locate(zero[0]))
+            _preparing.raise_zero_row(*self.locate(zero[0]))
 
 
 def _anchors(anchors: Any, table: Table, spill_folder: str | os.PathLike[str] | None) -> HostMatrix:
@@ -515,6 +516,6 @@ def _anchors(anchors: Any, table: Table, spill_folder: str | os.PathLike[str] | 
         raise ValueError(f"{name} has {matrix.shape[1]} columns where {table.name} has {table.columns}")
     dtype = bfloat16(table.name) if table.dtype == "bfloat16" else np.dtype(table.dtype)
     like = np.empty((0, table.columns), dtype)
-    converted = check.common_dtype([like, matrix], [table.name, name], convert_to_first=True)[1]
+    converted = _loading.common_dtype([like, matrix], [table.name, name], convert_to_first=True)[1]
     assert isinstance(converted, (np.ndarray, PartedMatrix))
     return converted

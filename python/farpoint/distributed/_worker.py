@@ -13,8 +13,8 @@ from typing import Any
 
 from farpoint._device_inputs import as_element_type
 from farpoint._parts import PartedMatrix
+from farpoint._preparing import Taming, scan
 from farpoint._start import add_rows, nearest_row
-from farpoint._validation import Taming, scan
 from farpoint.backends import choose_backend
 from farpoint.backends._device_matrix import DeviceMatrix
 from farpoint.backends._protocol import (
