@@ -23,7 +23,8 @@ from farpoint._api import (
     select,
     update,
 )
-from farpoint._config import __version__, show_config
+from farpoint._config import show_config
+from farpoint._config import version as _version
 from farpoint._files import open_matrix
 from farpoint.backends import warn_if_pure_python
 from farpoint.deduplication import Deduplication, deduplicate
@@ -49,6 +50,15 @@ __all__ = [
     "show_config",
     "update",
 ]
+
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        return _version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # Silent until the application says where messages go.
 logging.getLogger("farpoint").addHandler(logging.NullHandler())

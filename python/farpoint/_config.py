@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import platform
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -12,7 +12,13 @@ import numpy as np
 if TYPE_CHECKING:
     from farpoint.backends._protocol import Backend
 
-__version__ = importlib.metadata.version("farpoint")
+
+@cache
+def version() -> str:
+    """Return farpoint's version."""
+    import importlib.metadata  # takes as long as a tenth of the package
+
+    return importlib.metadata.version("farpoint")
 
 
 def config() -> dict[str, Any]:
@@ -26,7 +32,7 @@ def config() -> dict[str, Any]:
     auto = installed[0] if installed and backends[installed[0]]["available"] else None
     blamed = installed[:1] or AUTOMATIC
     return {
-        "farpoint": __version__,
+        "farpoint": version(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",

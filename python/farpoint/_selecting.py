@@ -20,7 +20,7 @@ import numpy.typing as npt
 from farpoint import _loading, _preparing
 from farpoint import _validation as check
 from farpoint._checkpoint import Checkpoint
-from farpoint._config import __version__
+from farpoint._config import version
 from farpoint._constraints import Constraints, Quotas, check_constraints, requested
 from farpoint._device_inputs import AnyMatrix, element_type, taken
 from farpoint._fingerprint import Fingerprint, fingerprint, memory_mapped_files
@@ -383,7 +383,7 @@ class Task(ABC):
     def _info(self, resumed_from: int) -> dict[str, Any]:
         """Return what Selection.info says whatever is computed; None where that is not known yet."""
         return {
-            "version": __version__,
+            "version": version(),
             "n": self.shape[0],
             "d": self.shape[1],
             "dtype": self.frame.dtype,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from farpoint._config import __version__
+from farpoint._config import version
 from farpoint._signals import sigterm_interrupts
 from farpoint.cli import _dedup, _demo, _hmin, _info, _select
 from farpoint.cli._common import log_on_standard_error
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         prog="farpoint",
         description="Select the most evenly spread rows of a matrix of embeddings, exactly.",
     )
-    top.add_argument("--version", action="version", version=f"farpoint {__version__}")
+    top.add_argument("--version", action="version", version=f"farpoint {version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
