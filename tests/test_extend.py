@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,22 +94,29 @@ def test_at_every_number_of_picks(
             assert_same(found, selection)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"])
-def test_a_smaller_or_larger_min_distance(engine: Engine, metric: str) -> None:
+@cache
+def by_min_distance(metric: str) -> tuple[Array, dict[tuple[float, int | None], farpoint.Selection]]:
+    """Return rows, and what the plain loop selects of them by distance and k."""
     X = np.concatenate((normal(200, 12), normal(200, 12)[:40]))
     all_picks = farpoint.select(X, len(X), metric=metric, backend="reference")
     # Between radii, at radii, and beyond both ends.
     distances = [0.0, *all_picks.radii[[2, 50, 150]], all_picks.radii[1] * 2, float("inf")]
     distances += [float(np.nextafter(all_picks.radii[50], up)) for up in (0.0, np.inf)]
-    for first_distance in distances:
+    return X, {
+        (distance, k): farpoint.select(X, k, min_distance=distance, metric=metric, backend="reference")
+        for distance in distances
+        for k in (None, 120)
+    }
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"])
+def test_a_smaller_or_larger_min_distance(engine: Engine, metric: str) -> None:
+    X, selections = by_min_distance(metric)
+    for first_distance in {distance for distance, _ in selections}:
         first = farpoint.select(X, min_distance=first_distance, metric=metric, **engine.arguments)
-        for distance in distances:
-            for k in (None, 120):
-                found = farpoint.extend(first, X, k, min_distance=distance, **engine.arguments)
-                assert_same(
-                    found,
-                    farpoint.select(X, k, min_distance=distance, metric=metric, backend="reference"),
-                )
+        for (distance, k), expected in selections.items():
+            found = farpoint.extend(first, X, k, min_distance=distance, **engine.arguments)
+            assert_same(found, expected)
 
 
 def test_infinite_radii_are_less_than_an_infinite_distance() -> None:

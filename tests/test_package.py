@@ -81,9 +81,16 @@ def test_importing_is_light() -> None:
 
 @pytest.mark.alone
 def test_importing_is_fast() -> None:
-    """Of processor time, for other work on the machine takes the rest; numpy's import is in it."""
-    script = "import time; before = time.process_time(); import farpoint; print(time.process_time() - before)"
-    assert min(float(run(script).stdout) for _ in range(5)) < 0.15
+    """Beside numpy's import, for machines differ: where that takes 0.06 s, both take less than 0.15 s."""
+    script = """
+        import time
+        begin = time.process_time()
+        import numpy
+        middle = time.process_time()
+        import farpoint
+        print((time.process_time() - middle) / (middle - begin))
+    """
+    assert min(float(run(script).stdout) for _ in range(5)) < 1.3
 
 
 WITHOUT_EXTENSION = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     What it held is on the disk before it is renamed, and so is the folder's entry afterwards.
     """
+    import tempfile
+
     target = Path(path)
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=_SUFFIX)
@@ -76,6 +77,8 @@ def check_writable(path: Path) -> None:
 
 def try_to_write(folder: Path, path: Path) -> None:
     """Raise, of `path`, if no file can be made in `folder`."""
+    import tempfile
+
     # Asking for permissions would not do: they say nothing of a file system that is read-only.
     try:
         with tempfile.TemporaryFile(dir=folder):

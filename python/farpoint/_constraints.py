@@ -6,7 +6,6 @@ docs/constraints.md and backends/_order.py.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from farpoint._fingerprint import digest
 from farpoint._metrics import FloatArray, Metric
 from farpoint.backends._order import PickOrder
 from farpoint.backends._protocol import IndexArray, OrderRequest
@@ -155,16 +155,16 @@ class Constraints:
         """Return what must be the same where a selection goes on, as digests, as JSON can hold it."""
         found: dict[str, Any] = {}
         if len(self.excluded):
-            found["exclude"] = _digest(np.sort(self.excluded).tobytes())
+            found["exclude"] = digest(np.sort(self.excluded).tobytes())
         if self.order is None:
             return found
         if self.weights is not None:
-            found["weights"] = _digest(self.weights.tobytes())
+            found["weights"] = digest(self.weights.tobytes())
         if self.order.groups is not None:
             assert self.groups is not None
             names = repr(self.groups.labels).encode()
-            found["groups"] = _digest(names, self.groups.numbers.tobytes())
-            found["quotas"] = _digest(self.groups.at_least.tobytes(), self.groups.at_most.tobytes())
+            found["groups"] = digest(names, self.groups.numbers.tobytes())
+            found["quotas"] = digest(self.groups.at_least.tobytes(), self.groups.at_most.tobytes())
             if self.groups.at_least.any():
                 # How many picks are left decides when the minima take over.
                 found["k"] = count
@@ -361,10 +361,3 @@ def _array(given: object, name: str, what: str) -> npt.NDArray[Any]:
         return np.asarray(given)
     except ValueError as error:
         raise ValueError(f"{name} must be {what}, in one dimension ({error})") from None
-
-
-def _digest(*contents: bytes) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for content in contents:
-        digest.update(content)
-    return digest.hexdigest()

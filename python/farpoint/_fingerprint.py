@@ -7,7 +7,6 @@ the files that they are in the sizes and the times of the last change.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -80,7 +79,7 @@ def fingerprint(
         "element type": dtype,
         "metric": metric,
         "start": start,
-        "selected": _digest(np.sort(selected).tobytes()) if len(selected) else None,
+        "selected": digest(np.sort(selected).tobytes()) if len(selected) else None,
         "anchors": None if anchors is None else _sampled(anchors.shape, partial(taken, anchors)),
         "content": _sampled(shape, rows),
         "files": [_file_record(file) for file in files],
@@ -150,14 +149,17 @@ def _file_record(file: Path) -> list[Any]:
 
 def _sampled(shape: tuple[int, ...], rows: Callable[[IndexArray], Matrix | DeviceMatrix]) -> str:
     sample = np.unique(np.linspace(0, shape[0] - 1, SAMPLED_ROWS).round().astype(np.int64))
-    return _digest(repr(shape).encode(), host_bits(rows(sample)).tobytes())
+    return digest(repr(shape).encode(), host_bits(rows(sample)).tobytes())
 
 
-def _digest(*contents: bytes) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def digest(*contents: bytes) -> str:
+    """Return a hash of bytes, as text."""
+    import hashlib
+
+    found = hashlib.blake2b(digest_size=16)
     for content in contents:
-        digest.update(content)
-    return digest.hexdigest()
+        found.update(content)
+    return found.hexdigest()
 
 
 def _changed_files(there: list[list[Any]], here: list[list[Any]]) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -29,7 +28,11 @@ _IN_MEMORY_BYTES = 1 << 28
 def check_spill_folder(folder: object, *, needed: bool) -> str:
     """Return the folder for temporary files: the system's, if none is named and one is needed."""
     if folder is None:
-        return tempfile.gettempdir() if needed else ""
+        if not needed:
+            return ""
+        import tempfile
+
+        return tempfile.gettempdir()
     if not isinstance(folder, (str, os.PathLike)):
         raise TypeError(f"spill_folder must be a path, not {type(folder).__name__}")
     path = Path(os.fsdecode(folder)).absolute()
@@ -98,6 +101,8 @@ class Spool:
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
+            import tempfile
+
             try:
                 # Closed at the end of the spool.
                 self._file = tempfile.TemporaryFile(  # noqa: SIM115
