@@ -7,15 +7,16 @@
 // Claim: a pair that is skipped has a canonical value (core/contract.h) of at least v.
 //
 //  hamming. The canonical value h = a + b - 2 I is exact and whole, so h < v exactly when h < V = ceil(v):
-//     when 2 I > a + b - V. With factor = 1/2 and bias = (a - V) / 2 both sides of the test are multiples of 1/2
-//     below 2^52: nothing is rounded and the test is exact.
+//     when 2 I > a + b - V. With factor = 1/2 and bias = (a - V) / 2 both sides of the test are multiples of
+//     1/2 below 2^52: nothing is rounded and the test is exact.
 //  jaccard. The canonical value is fl(1 - fl(q)), q = I / (a + b - I). Let p = 1 - v, for v <= 1, and
 //     f = p / (1 + p). In real numbers q <= p exactly when I <= f (a + b). The test uses factor = f (1 - e)
 //     and bias = factor * a with e = 2^-48. Roundings: 1 - v one, f three, the products and their sum three
 //     (fused or not), each at most u = 2^-53 relative, for all terms are of one sign; together below 2^-50.
 //     So a pair that is skipped has I <= f (a + b)(1 - e'), e' >= 2^-49, hence
-//     I <= p (a + b - I) - e' p (a + b), and, a + b - I being at most a + b and positive, q <= p (1 - e'). Then fl(q) <= q (1 + u) <= p, and
-//     1 - fl(q) >= 1 - p = v. v is a float64, so rounding, which is monotone, cannot go below it.
+//     I <= p (a + b - I) - e' p (a + b), and, a + b - I being at most a + b and positive, q <= p (1 - e').
+//     Then fl(q) <= q (1 + u) <= p, and 1 - fl(q) >= 1 - p = v. v is a float64, so rounding, which is
+//     monotone, cannot go below it.
 //     A pair that ties with v may pass the test, but for v = 1, where both sides are 0: that ties of rows
 //     without a common bit are skipped matters, for in sparse data they are most.
 //     A row without bits (a = 0) is at 0 from others without, at 1 from all else: factor 1, bias -1/2.
