@@ -238,8 +238,7 @@ Index catch_up(SelectState& state, Threshold& threshold, Index capacity) {
     }
   }
   // Those that fell below the threshold left, most before they had seen every pick.
-  state.listed.erase_if(
-      [&](Index row) { return !current(row) || !threshold.admits(state.key(row), row); });
+  state.listed.erase_if([&](Index row) { return !current(row) || !threshold.admits(state.key(row), row); });
   if (static_cast<Index>(state.listed.size()) > capacity) {
     keep_first(state, threshold, capacity);
   }
