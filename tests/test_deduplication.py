@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 import farpoint
 from tests.conftest import Array
 
-METRICS = ("euclidean", "sqeuclidean", "cosine")
+METRICS = ["euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"]
 
 rng = np.random.default_rng(7)
 X = rng.standard_normal((200, 5)).astype(np.float32)

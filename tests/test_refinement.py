@@ -19,7 +19,7 @@ from farpoint._selecting import SelectionTask, prepare_selection
 from farpoint._spread import Spread, values_to_kept_away
 from tests.conftest import Array, Engine, assert_same
 
-METRICS = ("euclidean", "sqeuclidean", "cosine")
+METRICS = ["euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev"]
 
 plane = np.random.default_rng(3).random((400, 2)).astype(np.float32)
 
@@ -426,3 +426,16 @@ def test_not_with_constraints(constraint: dict[str, Any]) -> None:
         farpoint.select(X, 4, refine=0.1, **constraint)
     with pytest.raises(ValueError, match="refine cannot be combined with weights, quotas or exclude"):
         farpoint.refine(farpoint.select(X, 4, **constraint), X, moves=1)
+
+
+@pytest.mark.parametrize("metric", ["hamming", "jaccard"])
+def test_packed_bits(metric: str) -> None:
+    X = np.packbits(np.random.default_rng(0).random((300, 64)) < 0.3, axis=1)
+    s = farpoint.select(X, 20, metric=metric)
+    r = farpoint.refine(s, X, moves=300)
+    within = farpoint.h_min(X[r.indices], metric=metric).value
+    assert r.h_min == within > s.h_min
+    assert r.covering_radius == farpoint.covering_radius(X, X[r.indices], metric=metric) <= r.h_min
+    kept = farpoint.deduplicate(X, s.h_min, metric=metric)
+    assert farpoint.h_min(X[kept.kept], metric=metric).value >= s.h_min
+    assert (kept.distances < s.h_min).all()
