@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from farpoint._atomic import try_to_write
+from farpoint._atomic import check_writable, try_to_write
 from farpoint._files import open_files
 from farpoint._metrics import METRICS
 from farpoint._parts import PartedMatrix
@@ -71,6 +72,43 @@ def add_computation(command: argparse.ArgumentParser) -> None:
         default=0,
         help="log what happens to standard error; -vv: in detail",
     )
+
+
+def computation(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_computation` asked for, as arguments of the public functions."""
+    names = ("metric", "backend", "device", "threads", "memory_limit", "spill_folder")
+    return {name: getattr(options, name) for name in names}
+
+
+def add_output(command: argparse.ArgumentParser, about: str) -> None:
+    """Add where the result goes, and whether anything is said on the way."""
+    command.add_argument("-o", "--output", metavar="OUT", help=f"{about}; - for standard output")
+    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
+
+
+def output_path(options: argparse.Namespace, suffixes: Collection[str]) -> Path | None:
+    """Return the file that the result goes to, which can be written; None: standard output."""
+    if options.output in (None, "-"):
+        return None
+    output = Path(options.output)
+    if output.suffix.lower() not in suffixes:
+        known = ", ".join(suffixes)
+        raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
+    check_writable(output)
+    return output
+
+
+@contextmanager
+def progress(options: argparse.Namespace, total_is_known: bool) -> Iterator[JsonProgress | bool]:
+    """Yield what to report to: JSON lines, a bar where somebody sees it, nothing."""
+    if options.quiet:
+        yield False
+    elif options.json:
+        lines = JsonProgress(total_is_known)
+        yield lines
+        lines.finish()
+    else:
+        yield sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
 
 
 @contextmanager

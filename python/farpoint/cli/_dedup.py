@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import farpoint
-from farpoint._atomic import atomic_write, check_writable
+from farpoint._atomic import atomic_write
 from farpoint.cli import _common
 
 
@@ -34,42 +33,23 @@ def add(commands: Any) -> None:
         required=True,
         help="kept rows are at least so far apart; 0 drops exact duplicates alone",
     )
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help=".npy or .txt (the rows that are kept), .csv or .json (also the kept row nearest to each row, "
-        "and its distance); - for standard output",
+    _common.add_output(
+        command,
+        ".npy or .txt (the rows that are kept), .csv or .json (also the kept row nearest to each row, "
+        "and its distance)",
     )
-    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     _common.add_computation(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Drop and write."""
-    output = None if options.output in (None, "-") else Path(options.output)
-    if output is not None:
-        if output.suffix.lower() not in _WRITERS:
-            known = ", ".join(_WRITERS)
-            raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
-        check_writable(output)
-    lines = _common.JsonProgress(False) if options.json and not options.quiet else None
-    bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
-    matrix = _common.open_input(options)
-    found = farpoint.deduplicate(
-        matrix,
-        options.distance,
-        metric=options.metric,
-        backend=options.backend,
-        device=options.device,
-        threads=options.threads,
-        memory_limit=options.memory_limit,
-        spill_folder=options.spill_folder,
-        progress=lines or bar,
-    )
-    if lines is not None:
-        lines.finish()
+    output = _common.output_path(options, _WRITERS)
+    with _common.progress(options, total_is_known=False) as progress:
+        matrix = _common.open_input(options)
+        found = farpoint.deduplicate(
+            matrix, options.distance, progress=progress, **_common.computation(options)
+        )
     if output is not None:
         _WRITERS[output.suffix.lower()](found, output)
     if options.json:

@@ -24,15 +24,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Find and print."""
     matrix = _common.open_input(options)
-    pair = farpoint.h_min(
-        matrix,
-        metric=options.metric,
-        backend=options.backend,
-        device=options.device,
-        threads=options.threads,
-        memory_limit=options.memory_limit,
-        spill_folder=options.spill_folder,
-    )
+    pair = farpoint.h_min(matrix, **_common.computation(options))
     if options.json:
         record = {"h_min": pair.value, "i": pair.i, "j": pair.j, "metric": options.metric}
         if len(matrix.files) > 1:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import farpoint
-from farpoint._atomic import atomic_write, check_writable
+from farpoint._atomic import atomic_write
 from farpoint._files import name_of, read_npy
 from farpoint.cli import _common, _constraints
 from farpoint.selection import Selection
@@ -31,12 +31,7 @@ def add(commands: Any) -> None:
     )
     _common.add_input(command)
     command.add_argument("-k", type=_count, metavar="N", help="how many: 500, or a fraction such as 0.1")
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help=".npz (everything), .npy (row numbers), .csv, .json or .txt; - for standard output",
-    )
+    _common.add_output(command, ".npz (everything), .npy (row numbers), .csv, .json or .txt")
     command.add_argument("--start", type=_start, help="row number, center or random (default: 0)")
     command.add_argument("--seed", type=int, help="for --start random, and --refine")
     command.add_argument(
@@ -64,7 +59,6 @@ def add(commands: Any) -> None:
         help="exchange rows for so long, so that h_min rises; a --start that is a row or center stays",
     )
     command.add_argument("--assign", action="store_true", help="also each row's nearest pick (.npz, .json)")
-    command.add_argument("--quiet", action="store_true", help="no progress, no summary")
     command.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -78,50 +72,31 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Select and write."""
-    output = None if options.output in (None, "-") else Path(options.output)
-    if output is not None:
-        if output.suffix.lower() not in _WRITERS:
-            known = ", ".join(_WRITERS)
-            raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
-        check_writable(output)
-    lines = _common.JsonProgress(options.k is not None) if options.json and not options.quiet else None
-    bar = not options.quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+    output = _common.output_path(options, _WRITERS)
     selected = None if options.selected is None else _row_numbers(Path(options.selected))
     exclude = None if options.exclude is None else _row_numbers(Path(options.exclude), may_be_mask=True)
     constraints = {**_constraints.arguments(options), "exclude": exclude}
-    arguments = {
-        "metric": options.metric,
-        "start": options.start,
-        "selected": selected,
-        "anchors": options.anchors,
-        "min_distance": options.min_distance,
-        "assign": options.assign,
-        "backend": options.backend,
-        "threads": options.threads,
-        "memory_limit": options.memory_limit,
-        "spill_folder": options.spill_folder,
-        "checkpoint": options.checkpoint,
-        "progress": lines or bar,
-        "seed": options.seed,
-    }
-    if options.ray is None:
-        if options.actors is not None:
+    with _common.progress(options, options.k is not None) as progress:
+        arguments = {
+            "start": options.start,
+            "selected": selected,
+            "anchors": options.anchors,
+            "min_distance": options.min_distance,
+            "assign": options.assign,
+            "checkpoint": options.checkpoint,
+            "progress": progress,
+            "seed": options.seed,
+            **_common.computation(options),
+        }
+        if options.ray is not None:
+            name = name_of(options.input)
+            selection = _select_on_ray(options, arguments, constraints)
+        elif options.actors is not None:
             raise ValueError("--actors has no meaning without --ray")
-        matrix = _common.open_input(options)
-        name = matrix.name
-        selection = farpoint.select(
-            matrix, options.k, device=options.device, refine=options.refine, **constraints, **arguments
-        )
-    else:
-        given = [name for name, value in constraints.items() if value is not None]
-        if given:
-            raise ValueError(
-                f"--{given[0]} cannot be used with --ray: a distributed selection has no such thing"
-            )
-        name = name_of(options.input)
-        selection = _select_on_ray(options, arguments)
-    if lines is not None:
-        lines.finish()
+        else:
+            matrix = _common.open_input(options)
+            name = matrix.name
+            selection = farpoint.select(matrix, options.k, refine=options.refine, **constraints, **arguments)
     if output is not None:
         _WRITERS[output.suffix.lower()](selection, output)
     if options.json:
@@ -132,13 +107,16 @@ def run(options: argparse.Namespace) -> None:
         print(_summary(selection, name), file=sys.stderr)
 
 
-def _select_on_ray(options: argparse.Namespace, arguments: dict[str, Any]) -> Selection:
-    if options.device is not None:
+def _select_on_ray(
+    options: argparse.Namespace, arguments: dict[str, Any], constraints: dict[str, Any]
+) -> Selection:
+    given = [name for name, value in constraints.items() if value is not None]
+    if given:
+        raise ValueError(f"--{given[0]} cannot be used with --ray: a distributed selection has no such thing")
+    if arguments.pop("device") is not None:
         raise ValueError("--device has no meaning with --ray: its actors compute on processors")
     if options.refine is not None:
         raise ValueError("--refine has no meaning with --ray: it exchanges rows of one machine")
-    if options.start is None:
-        arguments = {**arguments, "start": 0}
     from farpoint import distributed
 
     with _cluster(options.ray):
