@@ -12,13 +12,14 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint._api import select
 from farpoint._progress import Progress
+from farpoint._read_only import ReadOnlyArrays
 
 # The least number above 0: every positive distance is at least this.
 _ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
-class Deduplication:
+class Deduplication(ReadOnlyArrays):
     """Which rows of a matrix are kept, and which kept row each dropped one is nearest to.
 
     Attributes
@@ -50,20 +51,7 @@ class Deduplication:
     metric: str = "euclidean"
     info: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._protect()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies and pickles bring arrays that can be written to.
-        self.__dict__.update(state)
-        self._protect()
-
-    def _protect(self) -> None:
-        for name in ("kept", "representatives", "distances"):
-            # A view: what the caller holds stays as writeable as it was.
-            view = getattr(self, name).view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+    _ARRAYS = ("kept", "representatives", "distances")
 
     @property
     def dropped(self) -> npt.NDArray[np.int64]:

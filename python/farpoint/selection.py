@@ -14,6 +14,7 @@ import numpy.typing as npt
 from farpoint._archives import ArrayArchive, open_archive
 from farpoint._atomic import atomic_write
 from farpoint._metrics import METRICS
+from farpoint._read_only import ReadOnlyArrays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ class Locations(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Selection:
+class Selection(ReadOnlyArrays):
     """Rows selected from a matrix, in order, with what is known about their spread.
 
     Attributes
@@ -97,19 +98,7 @@ class Selection:
     info: dict[str, Any] = field(default_factory=dict)
     farthest_first: bool = True
 
-    def __post_init__(self) -> None:
-        for name in ("indices", "radii", "labels", "distances"):
-            array = getattr(self, name)
-            if array is not None:
-                # A view: what the caller holds stays as writeable as it was.
-                view = array.view()
-                view.flags.writeable = False
-                object.__setattr__(self, name, view)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies and pickles bring arrays that can be written to.
-        self.__dict__.update(state)
-        self.__post_init__()
+    _ARRAYS = ("indices", "radii", "labels", "distances")
 
     @property
     def h_min(self) -> float:
