@@ -17,9 +17,8 @@ from farpoint._checkpoint import Checkpoint
 from farpoint._constraints import Quotas
 from farpoint._device_inputs import AnyMatrix, host_rows, taken, write_rows
 from farpoint._fingerprint import constraint_differences
-from farpoint._picks import Picks
 from farpoint._progress import Progress
-from farpoint._selecting import check_belongs, check_selection, prepare_selection
+from farpoint._selecting import check_belongs, check_selection, picks_of, prepare_selection
 from farpoint.backends._protocol import PairProblem
 from farpoint.refinement import Options, check_free, check_memory, refined
 from farpoint.selection import Selection
@@ -341,12 +340,7 @@ def extend(
     different = constraint_differences(selection.info.get("constraints", {}), task.record)
     if different:
         raise ValueError(f"selection was made otherwise: {'; '.join(different)}")
-    known = Picks(
-        selection.indices,
-        selection.radii,
-        selection.covering_radius,
-        farthest_first=selection.farthest_first,
-    )
+    known = picks_of(selection)
     task.check_made_here(known, "selection")
     if not len(known) and not task.keeps_away:
         raise ValueError("selection is empty: give what it was kept away from (selected, anchors)")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from farpoint._fingerprint import digest
 from farpoint._metrics import FloatArray, Metric
+from farpoint._validation import check_row_numbers
 from farpoint.backends._order import PickOrder
 from farpoint.backends._protocol import IndexArray, OrderRequest
 
@@ -227,14 +228,7 @@ def _check_exclude(exclude: object, n: int) -> IndexArray:
                 f"exclude is a mask of shape {rows.shape} where there are {n} rows: it must be ({n},)"
             )
         return np.flatnonzero(rows)
-    if rows.dtype.kind not in "iu":
-        raise TypeError(f"exclude must be integers (row numbers) or a mask of bool, not {rows.dtype}")
-    if rows.ndim != 1:
-        raise ValueError(f"exclude must be 1-D; it has shape {rows.shape}")
-    outside = (rows < 0) | (rows >= n)
-    if outside.any():
-        raise ValueError(f"exclude holds row {rows[np.argmax(outside)]}; rows are 0 to {n - 1}")
-    return np.unique(rows.astype(np.int64))
+    return np.unique(check_row_numbers(rows, n, "exclude", "integers (row numbers) or a mask of bool"))
 
 
 def _check_weights(weights: object, n: int) -> FloatArray | None:

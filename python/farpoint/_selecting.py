@@ -53,6 +53,16 @@ def check_selection(selection: object) -> None:
         raise TypeError(f"selection must be a farpoint.Selection, not {type(selection).__name__}")
 
 
+def picks_of(selection: Selection) -> Picks:
+    """Return what a selection knows of its picks."""
+    return Picks(
+        selection.indices,
+        selection.radii,
+        selection.covering_radius,
+        farthest_first=selection.farthest_first,
+    )
+
+
 def check_belongs(selection: Selection, matrix: AnyMatrix) -> None:
     """Raise if the selection was made from a matrix of another shape or element type."""
     rows, columns = matrix.shape

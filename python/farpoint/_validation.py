@@ -15,7 +15,7 @@ from farpoint._device_inputs import AnyMatrix, is_on_cuda
 from farpoint._metrics import METRICS, Metric
 from farpoint.backends import cuda
 from farpoint.backends._device_matrix import DeviceMatrix
-from farpoint.backends._protocol import IndexArray
+from farpoint.backends._protocol import IndexArray, Matrix
 
 
 def check_metric(metric: object) -> Metric:
@@ -185,19 +185,24 @@ def check_selected(selected: object, n: int, name: str = "selected") -> IndexArr
         return np.empty(0, dtype=np.int64)
     if rows.dtype == np.bool_:
         raise TypeError(f"{name} must be row numbers; numpy.flatnonzero(mask) makes them of a mask")
-    if rows.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers (row numbers), not {rows.dtype}")
-    if rows.ndim != 1:
-        raise ValueError(f"{name} must be 1-D; it has shape {rows.shape}")
-    outside = (rows < 0) | (rows >= n)
-    if outside.any():
-        raise ValueError(f"{name} holds row {rows[np.argmax(outside)]}; rows are 0 to {n - 1}")
-    rows = rows.astype(np.int64)
+    rows = check_row_numbers(rows, n, name)
     order = np.argsort(rows, kind="stable")
     repeated = rows[order][1:] == rows[order][:-1]
     if repeated.any():
         raise ValueError(f"{name} holds row {rows[order][1:][np.argmax(repeated)]} more than once")
     return np.ascontiguousarray(rows)
+
+
+def check_row_numbers(rows: Matrix, n: int, name: str, what: str = "integers (row numbers)") -> IndexArray:
+    """Return an array of rows as int64; `what` is what it may be."""
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be {what}, not {rows.dtype}")
+    if rows.ndim != 1:
+        raise ValueError(f"{name} must be 1-D; it has shape {rows.shape}")
+    outside = (rows < 0) | (rows >= n)
+    if outside.any():
+        raise ValueError(f"{name} holds row {rows[np.argmax(outside)]}; rows are 0 to {n - 1}")
+    return rows.astype(np.int64)
 
 
 def check_start(start: object, seed: object, n: int, kept_away: bool) -> int | str | None:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint._exchange import Found, exchange
 from farpoint._independent import farther_apart
-from farpoint._picks import PickListeners, Picks
-from farpoint._selecting import SelectionTask, check_belongs, check_selection, prepare_selection
+from farpoint._picks import PickListeners
+from farpoint._selecting import SelectionTask, check_belongs, check_selection, picks_of, prepare_selection
 from farpoint._spread import ROW_BYTES, Spread, values_to_kept_away
 from farpoint.backends._protocol import IndexArray, SelectProblem
 from farpoint.selection import Selection
@@ -177,7 +177,7 @@ def refine(
     check_belongs(selection, task.loaded.matrices[0])
     check_free(selection.info.get("constraints"))
     check_memory(task)
-    task.check_made_here(Picks(selection.indices, selection.radii, selection.covering_radius), "selection")
+    task.check_made_here(picks_of(selection), "selection")
     stays = check.check_selected(keep, task.shape[0], "keep")
     absent = stays[~np.isin(stays, selection.indices)]
     if len(absent):
@@ -226,8 +226,7 @@ def refined(
     if better is None:
         better = selection
         if task.assign and selection.labels is None:
-            known = Picks(selection.indices, selection.radii, selection.covering_radius)
-            better = task.run(known, progress=False, checkpoint=None, began=began)
+            better = task.run(picks_of(selection), progress=False, checkpoint=None, began=began)
     return replace(
         better,
         labels=better.labels if task.assign else None,
