@@ -379,18 +379,36 @@ def test_a_large_file_in_little_memory(tmp_path: Path) -> None:
         path.unlink()
 
 
-@compiled
-@linux
-def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
-    """A thread that throws first allocates; where it cannot, the loader ends the process."""
-    found = run_python(
-        """
+NEAR_THE_LIMIT = """
         import os, resource
         import numpy as np, farpoint
         random = np.random.default_rng(0)
         X = random.standard_normal((120_000, 64), dtype=np.float32)
         P = random.standard_normal((300_000, 3), dtype=np.float32)
         farpoint.select(X[:100], 3)  # loads the extension
+
+        def run(call, spare):
+            with open("/proc/self/statm") as statm:
+                taken = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+            resource.setrlimit(resource.RLIMIT_AS, (taken + spare, -1))
+            try:
+                call()
+                return "enough"
+            except MemoryError as error:
+                return f"MemoryError {error}"
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+
+"""
+
+
+@compiled
+@linux
+def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
+    """A thread that throws first allocates; where it cannot, the loader ends the process."""
+    found = run_python(
+        NEAR_THE_LIMIT
+        + """
         calls = [
             lambda: farpoint.select(X, 500, threads=2, assign=True, metric="cosine"),
             lambda: farpoint.select(P, 2000, threads=2),
@@ -399,15 +417,7 @@ def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
             enough = 0
             # From one thread's stack to all that is needed, in steps below what a thread takes to throw.
             for spare in range(8_400_000, 40_000_000, 40_000):
-                with open("/proc/self/statm") as statm:
-                    taken = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
-                resource.setrlimit(resource.RLIMIT_AS, (taken + spare, -1))
-                try:
-                    call()
-                    enough += 1
-                except MemoryError:
-                    pass
-                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+                enough += run(call, spare) == "enough"
                 if enough == 3:
                     break
             print(enough)
@@ -421,13 +431,8 @@ def test_threads_that_find_no_memory_do_not_end_the_process() -> None:
 def test_a_failed_allocation_is_an_error() -> None:
     """Whatever the call has come to when there is no more."""
     found = run_python(
-        """
-        import os, resource
-        import numpy as np, farpoint
-        random = np.random.default_rng(0)
-        X = random.standard_normal((120_000, 64), dtype=np.float32)
-        P = random.standard_normal((300_000, 3), dtype=np.float32)
-        farpoint.select(X[:100], 3)  # loads the extension
+        NEAR_THE_LIMIT
+        + """
         calls = [
             lambda: farpoint.select(X, 4000, threads=2),
             lambda: farpoint.select(X, 500, threads=2, assign=True, metric="cosine"),
@@ -437,15 +442,7 @@ def test_a_failed_allocation_is_an_error() -> None:
         ]
         for call in calls:
             for spare in (1, 2, 4, 7, 10, 14, 20, 30, 60):
-                with open("/proc/self/statm") as statm:
-                    taken = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
-                resource.setrlimit(resource.RLIMIT_AS, (taken + spare * 1_000_000, -1))
-                try:
-                    call()
-                    print("enough")
-                except MemoryError as error:
-                    print("MemoryError", error)
-                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+                print(run(call, spare * 1_000_000))
         """
     )
     lines = found.stdout.splitlines()
