@@ -45,23 +45,13 @@ inline ElementType element_type(const std::string& name) {
 }
 
 inline Metric metric_kind(const std::string& name) {
-  if (name == "squared") {
-    return Metric::squared_euclidean;
-  }
-  if (name == "cosine") {
-    return Metric::cosine;
-  }
-  if (name == "manhattan") {
-    return Metric::manhattan;
-  }
-  if (name == "chebyshev") {
-    return Metric::chebyshev;
-  }
-  if (name == "hamming") {
-    return Metric::hamming;
-  }
-  if (name == "jaccard") {
-    return Metric::jaccard;
+  const std::pair<const char*, Metric> known[] = {
+      {"squared", Metric::squared_euclidean}, {"cosine", Metric::cosine},   {"manhattan", Metric::manhattan},
+      {"chebyshev", Metric::chebyshev},       {"hamming", Metric::hamming}, {"jaccard", Metric::jaccard}};
+  for (const auto& [text, metric] : known) {
+    if (name == text) {
+      return metric;
+    }
   }
   throw std::invalid_argument("unknown metric kind '" + name + "'");
 }
