@@ -10,26 +10,50 @@ array([0, 2, 3])
 6.0
 """
 
+import importlib
+import importlib.util
 import logging
+from typing import TYPE_CHECKING, Any
 
-from farpoint._api import (
-    ClosestPair,
-    Nearest,
-    covering_radius,
-    extend,
-    h_min,
-    nearest,
-    pairwise_distances,
-    select,
-    update,
-)
-from farpoint._config import show_config
-from farpoint._config import version as _version
-from farpoint._files import open_matrix
-from farpoint.backends import warn_if_pure_python
-from farpoint.deduplication import Deduplication, deduplicate
-from farpoint.refinement import refine
-from farpoint.selection import Locations, Selection
+if TYPE_CHECKING:
+    from farpoint._api import (
+        ClosestPair,
+        Nearest,
+        covering_radius,
+        extend,
+        h_min,
+        nearest,
+        pairwise_distances,
+        select,
+        update,
+    )
+    from farpoint._config import show_config
+    from farpoint._files import open_matrix
+    from farpoint.deduplication import Deduplication, deduplicate
+    from farpoint.refinement import refine
+    from farpoint.selection import Locations, Selection
+
+    __version__: str
+
+# Where the public names are: importing farpoint loads none of these modules, using a name loads its own.
+_MODULES = {
+    "ClosestPair": "_api",
+    "Deduplication": "deduplication",
+    "Locations": "selection",
+    "Nearest": "_api",
+    "Selection": "selection",
+    "covering_radius": "_api",
+    "deduplicate": "deduplication",
+    "extend": "_api",
+    "h_min": "_api",
+    "nearest": "_api",
+    "open_matrix": "_files",
+    "pairwise_distances": "_api",
+    "refine": "refinement",
+    "select": "_api",
+    "show_config": "_config",
+    "update": "_api",
+}
 
 __all__ = [
     "ClosestPair",
@@ -51,16 +75,27 @@ __all__ = [
     "update",
 ]
 
-__version__: str
 
-
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from farpoint._config import version
+
+        return version()
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"farpoint.{_MODULES[name]}"), name)
+    globals()[name] = value  # found without this function from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 # Silent until the application says where messages go.
 logging.getLogger("farpoint").addHandler(logging.NullHandler())
 
-warn_if_pure_python()
+if importlib.util.find_spec("farpoint._cpu") is None:
+    from farpoint.backends import warn_if_pure_python
+
+    warn_if_pure_python()
