@@ -124,6 +124,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(message)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail where pytest-xdist sees no groups: every worker would compute for minutes what tests share."""
+    if not hasattr(session.config, "workerinput") or not session.config.getoption("loadgroup", False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+            raise pytest.UsageError(f"pytest-xdist does not group tests under pytest {pytest.__version__}")
+
+
 @pytest.fixture(params=ENGINES, ids=str)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Every engine but the reference, active for the test."""
