@@ -29,6 +29,7 @@ from farpoint._files import open_matrix
 from farpoint.backends import warn_if_pure_python
 from farpoint.deduplication import Deduplication, deduplicate
 from farpoint.refinement import refine
+from farpoint.reporting import report
 from farpoint.selection import Locations, Selection
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "open_matrix",
     "pairwise_distances",
     "refine",
+    "report",
     "select",
     "show_config",
     "update",
