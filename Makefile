@@ -51,10 +51,11 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.created $(SOURCES)
-	$(INSTALL) ".[progress,plot]"
+	$(INSTALL) ".[progress,report]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
+	tools/system_packages.sh browser
 	$(INSTALL_STRICT) ".[test]"
 	touch $@
 

@@ -37,13 +37,14 @@ def test_it_says_what_it_found(
     assert texts[s.indices[1]].split(":")[0] in out
     assert len(out.splitlines()) < 25
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["picks.txt", "radii.png", "selection.npz"]
+    assert written == ["picks.txt", "radii.png", "report.html", "selection.npz"]
     np.testing.assert_array_equal(
         farpoint.Selection.load(tmp_path / "out" / "selection.npz").indices, s.indices
     )
     lines = (tmp_path / "out" / "picks.txt").read_text().splitlines()
     assert [int(line.split("\t")[1]) for line in lines] == s.indices.tolist()
     assert (tmp_path / "out" / "radii.png").read_bytes().startswith(b"\x89PNG")
+    assert f'data-exact="{s.h_min!r}"' in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_selection_beats_random_subsets_and_json_holds_it(
@@ -62,7 +63,7 @@ def test_without_matplotlib_the_rest_is_written(tmp_path: Path, monkeypatch: pyt
         importlib.util, "find_spec", lambda name: None if name == "matplotlib" else real(name)
     )
     result = demo.run(10, tmp_path)
-    assert any("farpoint[plot]" in line for line in result.lines())
+    assert any("farpoint[report]" in line for line in result.lines())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["picks.txt", "selection.npz"]
 
 

@@ -28,6 +28,9 @@ PUBLIC_MODULES = [
     "farpoint._files",
     "farpoint.deduplication",
     "farpoint.refinement",
+    "farpoint.reporting",
+    "farpoint.reporting.collecting",
+    "farpoint.reporting.neighbours",
     "farpoint.selection",
 ]
 
@@ -71,7 +74,7 @@ def test_importing_is_light() -> None:
         """
         import sys
         import farpoint
-        heavy = {"cupy", "matplotlib", "numba", "pandas", "pyarrow", "ray", "sklearn", "torch"}
+        heavy = {"cupy", "jinja2", "matplotlib", "numba", "pandas", "pyarrow", "ray", "sklearn", "torch"}
         heavy |= {"tqdm", "zarr"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests. On Debian
 # and its relatives, through apt-get, where that is allowed; elsewhere it says what is missing and goes on.
+# With the argument `browser`: also what tests of pages need, Chromium and its driver.
 set -eu
 
 python="${PYTHON:-python3}"
@@ -11,6 +12,18 @@ command -v c++ >/dev/null 2>&1 || missing="$missing g++"
     not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' >/dev/null 2>&1 ||
     missing="$missing python3-dev"
 [ -e /usr/include/doctest/doctest.h ] || missing="$missing doctest-dev"
+for wanted in "$@"; do
+    case "$wanted" in
+    browser)
+        command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+        command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
+        ;;
+    *)
+        echo "what is $wanted? system_packages.sh knows: browser" >&2
+        exit 2
+        ;;
+    esac
+done
 [ -n "$missing" ] || exit 0
 
 as_root=""

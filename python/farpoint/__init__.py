@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from farpoint._files import open_matrix
     from farpoint.deduplication import Deduplication, deduplicate
     from farpoint.refinement import refine
+    from farpoint.reporting import report
     from farpoint.selection import Locations, Selection
 
     __version__: str
@@ -50,6 +51,7 @@ _MODULES = {
     "open_matrix": "_files",
     "pairwise_distances": "_api",
     "refine": "refinement",
+    "report": "reporting",
     "select": "_api",
     "show_config": "_config",
     "update": "_api",
@@ -70,6 +72,7 @@ __all__ = [
     "open_matrix",
     "pairwise_distances",
     "refine",
+    "report",
     "select",
     "show_config",
     "update",

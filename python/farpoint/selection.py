@@ -18,6 +18,7 @@ from farpoint._read_only import ReadOnlyArrays
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _FORMAT = 1
 _REQUIRED = {"farpoint_selection", "indices", "radii", "covering_radius", "metric", "info"}
@@ -310,6 +311,52 @@ class Selection(ReadOnlyArrays):
             raise ImportError("to_frame needs pandas: pip install pandas") from None
         columns = {"order": np.arange(len(self)), "index": self.indices, "radius": self.radii}
         return pd.DataFrame({**columns, **self._file_columns()})
+
+    def plot(
+        self,
+        X: Any = None,
+        *,
+        kind: str | None = None,
+        sample: int = 4000,
+        seed: int = 0,
+        threads: int | None = None,
+        dark: bool = False,
+    ) -> Figure:
+        """Return what `farpoint.report` draws as a figure of matplotlib (needs it: extra ``plot``).
+
+        Parameters
+        ----------
+        X, sample, seed, threads
+            As for `farpoint.report`. Without X only radii can be drawn.
+        kind : {"radii", "neighbours", "projection", "clusters"}, optional
+            One plot: radii against the number of picks, histograms of the distances to nearest neighbours,
+            rows and picks along two principal axes, or the number of rows of each pick. Default: all that can
+            be drawn.
+        dark : bool
+            For a dark background, which the figure brings.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Of its own, unknown to ``matplotlib.pyplot``: ``figure.savefig("plot.png")`` writes it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `farpoint.report`; or there is nothing to draw.
+        ImportError
+            Matplotlib is not installed: ``pip install "farpoint[plot]"``.
+
+        Examples
+        --------
+        >>> X = np.random.default_rng(0).standard_normal((300, 4)).astype(np.float32)
+        >>> figure = farpoint.select(X, 30).plot(X, kind="neighbours")
+        >>> [axes.get_title("left") for axes in figure.axes]
+        ['all rows', 'random subset', 'selection']
+        """
+        from farpoint.reporting import plotted
+
+        return plotted(self, X, kind=kind, sample=sample, seed=seed, threads=threads, dark=dark)
 
     def _file_columns(self) -> dict[str, list[Any]]:
         """Return the name of each pick's file and its row there, where there are several files."""

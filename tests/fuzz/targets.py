@@ -6,6 +6,7 @@ trusted reader makes of the same bytes.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -28,6 +29,7 @@ from farpoint._checkpoint import read_checkpoint
 from farpoint._files import open_files
 from farpoint._inputs import as_matrix
 from farpoint.backends import supported
+from farpoint.reporting.texts import read_texts
 from tests.conftest import Array
 from tests.fuzz.mutations import Random, mutate, mutate_header, mutate_member
 
@@ -128,6 +130,10 @@ def _read_checkpoint(path: Path, options: dict[str, str]) -> Arrays:
     return {"indices": s.indices, "radii": s.radii, "problem": np.array(json.dumps(problem))}
 
 
+def _read_texts(path: Path, options: dict[str, str]) -> Arrays:
+    return {"texts": np.array(json.dumps(read_texts(path, options.get("field"))))}
+
+
 # Trusted.
 
 
@@ -186,6 +192,16 @@ def _column(table: Any, options: dict[str, str]) -> Array:
     if isinstance(column.type, pa.FixedShapeTensorType):
         return np.array([row.as_py() for chunk in column.chunks for row in chunk.storage])
     return np.array(column.to_pylist())
+
+
+def _decoded_texts(path: Path, options: dict[str, str]) -> Arrays:
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = lines[:-1] if not lines[-1] else lines
+    if "field" in options:
+        lines = [json.loads(line)[options["field"]] for line in lines]
+    return {"texts": np.array(json.dumps(lines))}
 
 
 _MATRICES = {
@@ -285,6 +301,15 @@ def _arrow_seeds() -> Iterator[Seed]:
                 yield Seed("arrow", stream.getvalue(), {"column": "e"})
 
 
+def _text_seeds() -> Iterator[Seed]:
+    texts = ["plain", "", "\u00e4\u2028\x85\x00 \U0001f600", "x" * 300]
+    lines = "".join(f"{text}\n" for text in texts).encode()
+    records = "".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts).encode()
+    for suffix, content, options in (("txt", lines, {}), ("jsonl", records, {"field": "text"})):
+        yield Seed(suffix, content, options)
+        yield Seed(f"{suffix}.gz", gzip.compress(content, mtime=0), options)
+
+
 def targets() -> dict[str, Target]:
     """Return every reader by its name."""
     zipped = (mutate, mutate_member, mutate_member)
@@ -298,6 +323,7 @@ def targets() -> dict[str, Target]:
         ),
         "arrow": Target(list(_arrow_seeds()), _read_matrix, _arrow_matrix),
         "parquet": Target(list(_parquet_seeds()), _read_matrix, _parquet_matrix),
+        "texts": Target(list(_text_seeds()), _read_texts, _decoded_texts),
     }
     files = [seed for name in _MATRICES for seed in found[name].seeds]
     return {**found, "shards": Target(files, _read_shards, _trusted_shards)}

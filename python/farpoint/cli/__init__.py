@@ -1,4 +1,4 @@
-"""The command line: farpoint select | dedup | hmin | info | demo.
+"""The command line: farpoint select | dedup | hmin | report | info | demo.
 
 Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted, by SIGTERM too. A command
 that fails writes nothing but its checkpoint.
@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from farpoint._config import version
 from farpoint._signals import sigterm_interrupts
-from farpoint.cli import _dedup, _demo, _hmin, _info, _select
+from farpoint.cli import _dedup, _demo, _hmin, _info, _report, _select
 from farpoint.cli._common import log_on_standard_error
 
-_COMMANDS = (_select, _dedup, _hmin, _info, _demo)
+_COMMANDS = (_select, _dedup, _hmin, _report, _info, _demo)
 
 
 class _Parser(argparse.ArgumentParser):

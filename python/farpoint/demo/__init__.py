@@ -129,12 +129,16 @@ def run(k: int, folder: Path) -> DemoResult:
         )
     plot_missing = None
     if importlib.util.find_spec("matplotlib") is None:
-        plot_missing = 'no plot: it needs matplotlib (pip install "farpoint[plot]")'
+        plot_missing = 'no plot and no report: they need matplotlib (pip install "farpoint[report]")'
     else:
         from farpoint.demo import _plot
 
         written.append(folder / "radii.png")
         _plot.radii(embeddings, selection, written[-1])
+        if importlib.util.find_spec("jinja2") is not None:
+            written.append(folder / "report.html")
+            title = f"{k} of {len(texts):,} dictionary entries"
+            farpoint.report(selection, embeddings, texts=texts, title=title).save(written[-1])
     return DemoResult(selection, texts, random_h_min, full_h_min, written, plot_missing)
 
 
