@@ -1,8 +1,8 @@
 """The documentation site: `make docs` builds it under build/docs, where warnings are errors.
 
-The pages are Markdown that a code host shows as well. What a host has and a site does not, or the other way round, is
-bridged here: links to files that are no pages become downloads, mathematics becomes MathML, which browsers draw
-without a script, so that the site needs no network.
+The pages are Markdown that a code host shows as well. What a host has and a site does not, or the other way
+round, is bridged here: links to files that are no pages become downloads, mathematics becomes MathML, which
+browsers draw without a script, so that the site needs no network.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ extensions = [
     "sphinxarg.ext",
 ]
 nitpicky = True
-# Names of arguments and attributes are no pages, and neither are other libraries. Those of farpoint must be found.
+# Names of arguments and attributes have no entry, and neither have other libraries. farpoint's must be found.
 nitpick_ignore_regex = [("py:obj", r"[a-z_]+|(numpy|torch|skactiveml)\..*")]
 # A name in single quotes of a docstring is a link where it is the name of something, else code.
 default_role = "autolink"
+
+highlight_language = "none"
+smartquotes = False  # they would join the two dashes of an option
 
 html_theme = "furo"
 html_title = "farpoint"
@@ -78,7 +81,7 @@ def _link_to_files(app: Sphinx, name: str, source: list[str]) -> None:
 
 def _mathml(node: nodes.Element, as_block: bool) -> str:
     try:
-        return tex2mathml(node.astext(), as_block=as_block)
+        return str(tex2mathml(node.astext(), as_block=as_block))
     except MathError as error:
         logger.warning("%s in %s", error, node.astext(), location=node)
         return ""

@@ -1,26 +1,27 @@
 """The pages of the documentation as programs: what a block is, and how it is run.
 
-README.md and the pages under docs/ are read by Sybil. The blocks of a page run in order, in one namespace and one folder:
+README.md and the pages under docs/ are read by Sybil. The blocks of a page run in order, in one namespace and
+one folder:
 
 - ``python``: run; one that begins with ``>>>`` is a doctest, whose output is compared;
 - ``sh``: run by bash, which stops at the first command that fails;
-- ``console``: each line after ``$`` is run, and what follows it is compared with what it writes, ``...`` standing
-  for any text; ``json``: read;
+- ``console``: each line after ``$`` is run, and what follows it is compared with what it writes, ``...``
+  standing for any text; ``json``: read;
 - ``text``: shown, not run.
 
 Every other language needs a comment directly before the block that says of which file it is a verbatim part:
 ``<!-- from: examples/select.c -->``. What readers do not see but a block needs stands in a comment
-``<!-- invisible-code-block: python`` or ``sh``. A block that cannot be run everywhere is left out by a comment with
-the reason, ``<!-- skip: next if(no_device, reason="needs a CUDA device") -->``; tests/test_docs.py lists all of them.
+``<!-- invisible-code-block: python`` or ``sh``. A block that cannot be run is left out by a comment with the
+reason, ``<!-- skip: next "why" -->``, or ``<!-- skip: next if(no_device, reason="needs a CUDA device") -->``;
+tests/test_docs.py lists all of them.
 
-Commands that change the environment or take hours are checked instead of run: `make` by a dry run, `pip install` by
-the extras that it names.
+Commands that change the environment or take hours are checked instead of run: `make` by a dry run, `pip
+install` by the extras that it names.
 """
 
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import json
 import os
 import re
@@ -36,6 +37,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from farpoint import demo
+from tests.conftest import NO_DEVICE
 
 ROOT = Path(__file__).parents[1]
 RUN = ("python", "sh", "console", "json")
@@ -47,12 +49,17 @@ _CHECKED = re.compile(r"^\s*(make|(?:python3? -m )?pip install|\. \S+/activate)\
 
 def pages() -> list[Path]:
     """Return the pages whose blocks are run."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "benchmarks" / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
 
 
 def name_of(page: Path) -> str:
     """Return how a page is called: its path from the root."""
-    return page.relative_to(ROOT).as_posix()
+    return page.relative_to(ROOT).as_posix() if page.is_relative_to(ROOT) else page.name
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Block:
 
 
 _FENCE = re.compile(
-    r"^(?:<!-- (?P<comment>[^\n]*) -->\n)?(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\n`]*)\n"
+    r"(?:^ *<!-- (?P<comment>[^\n]*) -->\n\n?)?^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\n`]*)\n"
     r"(?P<text>.*?)^(?P=indent)(?P=fence)$",
     re.M | re.S,
 )
@@ -101,13 +108,12 @@ class PageRun:
         document = Sybil(parsers, path=str(ROOT), pattern="*.md").parse(self.page)
         document.namespace.update(
             __name__="__main__",
-            no_device=importlib.util.find_spec("farpoint._cuda") is None,
-            no_anomalib=importlib.util.find_spec("anomalib") is None or importlib.util.find_spec("lightning") is None,
+            no_device=NO_DEVICE is not None,
         )
         for example in document.examples():
             try:
                 example.evaluate()
-            except SkipTest as reason:
+            except SkipTest as reason:  # noqa: PERF203
                 self.skipped.append(str(reason))
             else:
                 self.ran += 1
@@ -135,7 +141,11 @@ class PageRun:
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", source],
             cwd=self.folder,
-            env={**os.environ, "PATH": f"{self._commands()}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"},
+            env={
+                **os.environ,
+                "PATH": f"{self._commands()}{os.pathsep}{os.environ['PATH']}",
+                "COLUMNS": "100",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -175,16 +185,20 @@ def check_command(command: str, place: str) -> None:
 
 def known_extras() -> set[str]:
     """Return what pyproject.toml offers."""
-    _, _, content = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[project.optional-dependencies]")
+    _, _, content = (
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[project.optional-dependencies]")
+    )
     return set(re.findall(r"^([\w-]+) = \[", content.partition("\n[")[0], re.M))
 
 
 def prepare(folder: Path) -> None:
-    """Put into a folder what pages take for granted: real embeddings, in one file and in shards, and their texts."""
+    """Put into a folder what pages take for granted: embeddings, in one file and in shards, and texts."""
     embeddings, texts = demo.load()
     np.save(folder / "embeddings.npy", embeddings.astype(np.float32))
     (folder / "shards").mkdir()
     for number, rows in enumerate(np.array_split(embeddings, 4)):
         np.save(folder / "shards" / f"{number:03}.npy", rows)
     records = ({"id": row, "text": text} for row, text in enumerate(texts))
-    (folder / "data.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    (folder / "data.jsonl").write_text(
+        "".join(json.dumps(record) + "\n" for record in records), encoding="utf-8"
+    )

@@ -33,8 +33,9 @@ SKIPPED = {"docs/drop-ins.md": {"needs anomalib and all that it needs"}}
 def ray_cluster() -> Iterator[str]:
     """Start a cluster in a process of its own; yield its address."""
     script = (
-        "import ray; found = ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8, "
-        "log_to_driver=False, logging_level='warning'); print(found.address_info['gcs_address'], flush=True); input()"
+        "import ray; "
+        "found = ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8); "
+        "print(found.address_info['gcs_address'], flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -69,7 +70,7 @@ def test_blocks_run_as_written(page: Path, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n", "assert"),
+        ("```python\nx = 1\n```\n\n```python\nassert x == 2, f'x is {x}'\n```\n", "x is 1"),
         ("```python\n>>> 1 + 1\n3\n```\n", "Expected:\n    3\nGot:\n    2"),
         ("```sh\nls missing\n```\n", "page.md:1: exit status 2"),
         ("```sh\nfalse | true\nfalse\n```\n", "exit status 1"),
@@ -88,7 +89,9 @@ def test_a_block_that_is_wrong_fails(text: str, message: str, tmp_path: Path) ->
 
 
 def test_what_is_skipped_says_why(tmp_path: Path) -> None:
-    (tmp_path / "page.md").write_text('<!-- skip: next "as it is" -->\n\n```python\nfail\n```\n\n```python\n1\n```\n')
+    (tmp_path / "page.md").write_text(
+        '<!-- skip: next "as it is" -->\n\n```python\nfail\n```\n\n```python\n1\n```\n'
+    )
     run = PageRun(tmp_path / "page.md", tmp_path)
     run.run()
     assert (run.skipped, run.ran) == (["as it is"], 2)  # the comment is one that ran
@@ -110,9 +113,13 @@ def test_every_block_is_run_or_part_of_a_file(page: Path) -> None:
         place = f"{name_of(page)}:{block.line}: a block of {block.language or 'no language'}"
         source = re.fullmatch(r"from: (\S+)", block.comment)
         if source:
-            assert dedented(block.text) in dedented((ROOT / source[1]).read_text()), f"{place} is not in {source[1]}"
+            assert dedented(block.text) in dedented((ROOT / source[1]).read_text()), (
+                f"{place} is not in {source[1]}"
+            )
         elif block.language not in (*RUN, "text"):
-            assert re.fullmatch(r"\{[\w-]+\}.*", block.language), f"{place} is neither run nor <!-- from: a file -->"
+            assert re.fullmatch(r"\{[\w-]+\}.*", block.language), (
+                f"{place} is neither run nor <!-- from: a file -->"
+            )
 
 
 def dedented(text: str) -> str:
