@@ -42,13 +42,20 @@ def ray_cluster() -> Iterator[str]:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        if "ray" in sys.modules:
-            sys.modules["ray"].shutdown()
-        process.stdin.close()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            if "ray" in sys.modules:
+                sys.modules["ray"].shutdown()
+            process.stdin.close()
 
 
-@pytest.mark.skipif(SANITIZED, reason="pages start processes and import libraries that are not ours")
+starts_processes = pytest.mark.skipif(
+    SANITIZED, reason="starts processes and imports libraries that are not ours"
+)
+
+
+@starts_processes
 @pytest.mark.parametrize("page", THAT_RUN, ids=name_of)
 def test_blocks_run_as_written(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path)
@@ -67,6 +74,7 @@ def test_blocks_run_as_written(page: Path, tmp_path: Path, monkeypatch: pytest.M
     assert set(run.skipped) <= SKIPPED.get(name_of(page), set())
 
 
+@starts_processes
 @pytest.mark.parametrize(
     "text, message",
     [
