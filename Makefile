@@ -1,6 +1,7 @@
 # make demo    set up .venv, install farpoint, run it on real embeddings
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
+# make docs    the documentation site, under build/docs
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
@@ -25,7 +26,7 @@ CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu)
 # Analysed as their own files; what they include is analysed with them.
 TIDY := $(filter-out %_neondot.cpp %/primitives.cu,$(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/cuda/*.cpp \
   csrc/cuda/*.cu csrc/emulation/*.cpp csrc/bindings/*.cpp))
-PY := python tests benchmarks tools
+PY := python tests benchmarks tools docs/conf.py
 IN_PARALLEL := -n 2 --dist loadgroup
 # What pytest's exit status says when PYTEST_ARGUMENTS leave nothing to run.
 NONE_FOUND := 5
@@ -39,7 +40,7 @@ INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
 INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python peers lint soak fuzz bench bench-kernels format stub clean
+.PHONY: demo test test-cpp test-python peers lint docs soak fuzz bench bench-kernels format stub clean
 .PHONY: sanitize sanitize-address sanitize-thread
 .PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
 
@@ -61,6 +62,10 @@ $(VENV)/.test: $(VENV)/.created $(SOURCES)
 
 $(VENV)/.dev: $(VENV)/.created $(SOURCES)
 	$(INSTALL_STRICT) ".[dev]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.created $(SOURCES)
+	$(INSTALL_STRICT) ".[docs]"
 	touch $@
 
 demo: $(VENV)/.demo
@@ -96,6 +101,9 @@ lint: $(VENV)/.dev
 	  -DFARPOINT_CUDA=EMULATE
 	printf '%s\n' $(TIDY) | xargs -P 2 -n 1 $(BIN)/clang-tidy -p build/lint --quiet
 	$(BIN)/python tools/stub.py --check
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -b html -W --keep-going docs build/docs
 
 bench-kernels: $(VENV)/.created
 	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE
