@@ -6,7 +6,6 @@ names the file and the trouble. Pickles are never loaded.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from farpoint._files._errors import errors_of
 from farpoint._files.arrow import read_arrow, read_parquet
 from farpoint._files.json_lines import read_json_lines
 from farpoint._files.npy import read_npy, read_npz
@@ -178,7 +178,7 @@ def _read(path: Path, key: str | None, column: str | None, spool: Spool) -> list
     """Read the matrix of a file; whatever goes wrong is said of the file."""
     form = _format_of(path)
     wanted = {"key": key, "column": column, None: None}[form.option]
-    try:
+    with errors_of(path):
         if not path.is_dir():
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):  # a pipe, whose opening would wait
@@ -186,30 +186,6 @@ def _read(path: Path, key: str | None, column: str | None, spool: Spool) -> list
             if status.st_size == 0:
                 raise ValueError("is empty")
         return form.read(path, wanted, spool)
-    except ImportError:
-        raise
-    except ValueError as error:
-        message = _first_line(error)
-        raise ValueError(message if message.startswith(str(path)) else f"{path}: {message}") from error
-    except TypeError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-    except MemoryError as error:
-        raise MemoryError(f"{path}: {_first_line(error) or 'not enough memory'}") from error
-    except OSError as error:
-        if error.errno is None:  # how pyarrow says that a file is damaged
-            raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-        advice = "; every file of a dataset needs one: raise the limit (ulimit -n)"
-        raise OSError(
-            error.errno, f"{path}: {error.strerror}{advice if error.errno == errno.EMFILE else ''}"
-        ) from error
-    except Exception as error:  # whatever a library raises on a damaged file
-        raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _alike(files: Sequence[tuple[str, list[Rows]]], name: str, spool: Spool) -> list[tuple[str, list[Rows]]]:
