@@ -14,12 +14,15 @@ import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 # What JSON takes for white space.
 WHITE_SPACE = b" \t\r\n"
-# The longest line that is taken for a record. Beyond, the file is something else: none of it is kept in memory.
+# The longest line that is taken for a record. Beyond, the file is something else, and not read on.
 _LONGEST_LINE = 1 << 26
 # UTF-32's first: its mark begins with that of UTF-16.
 _OTHER_MARKS = {
@@ -48,7 +51,7 @@ def is_compressed(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 
 
-def open_lines(path: Path) -> IO[bytes]:
+def open_lines(path: Path) -> BinaryIO | GzipFile:
     """Open the content of a file of lines.
 
     Raises
@@ -90,7 +93,7 @@ def read_lines(path: Path) -> Iterator[Line]:
                 yield Line(number, begin, content)
 
 
-def _read_line(file: IO[bytes], path: Path, number: int) -> bytes:
+def _read_line(file: BinaryIO | GzipFile, path: Path, number: int) -> bytes:
     try:
         content = file.readline(_LONGEST_LINE + 1)
     except (EOFError, zlib.error, OSError) as error:
@@ -127,8 +130,8 @@ def parse_object(line: Line, path: Path) -> dict[str, Any]:
         text = line.content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{where} is not UTF-8: byte 0x{line.content[error.start]:02x} at byte {error.start + 1}; convert "
-            f"the file, from Latin-1 for example: iconv -f LATIN1 -t UTF-8 {path} > converted.jsonl"
+            f"{where} is not UTF-8: byte 0x{line.content[error.start]:02x} at byte {error.start + 1};"
+            f" convert the file, from Latin-1 for example: iconv -f LATIN1 -t UTF-8 {path} > converted.jsonl"
         ) from None
     try:
         found = json.loads(text)

@@ -1,4 +1,4 @@
-"""Matrices from files (.npy, .npz, .safetensors, Arrow, Parquet, JSON lines, Zarr): one, or shards of a dataset.
+"""Matrices from files (.npy, .npz, .safetensors, Arrow, Parquet, JSON lines, Zarr), one or several.
 
 What can be mapped is mapped. Every failure is a ValueError, TypeError, OSError or ImportError whose message
 names the file and the trouble. Pickles are never loaded.
@@ -72,8 +72,8 @@ def open_matrix(
         A file (.npy, .npz, .safetensors, .arrow, .feather, .parquet, .jsonl or .ndjson, also with .gz, or the
         folder of a Zarr store; the suffix says the format), a pattern such as ``"data/*.npy"``, a folder, or
         several of these. Files of a folder or pattern are taken in the order of their sorted names ("10.npy"
-        before "9.npy"), of a folder those with a known suffix that are not hidden; JSON lines, which often lie
-        beside a matrix and hold none, only if `column` is given.
+        before "9.npy"), of a folder those with a known suffix that are not hidden; JSON lines, which often
+        lie beside a matrix and hold none, only if `column` is given.
     key : str, optional
         Which array of .npz, .safetensors and Zarr; needed where there are several.
     column : str, optional

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def errors_of(path: Path) -> Iterator[None]:
-    """Turn errors of a reader into ValueError, TypeError, OSError, ImportError or MemoryError that name the file."""
+    """Turn what a reader raises into errors of a few kinds that name the file."""
     try:
         yield
     except ImportError:

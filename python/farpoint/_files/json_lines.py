@@ -32,7 +32,9 @@ def _blocks(path: Path, column: str | None) -> Iterator[Rows]:
         if column is None:
             arrays = [name for name, value in record.items() if _holds_numbers(value)]
             if not arrays:
-                raise ValueError(f"{where}: no field holds an array of numbers; the fields are {_named(record)}")
+                raise ValueError(
+                    f"{where}: no field holds an array of numbers; the fields are {_named(record)}"
+                )
             column = choose(arrays, None, "field of arrays", "column")
         row = _row(record, column, where)
         if not first_line:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from farpoint._atomic import check_writable
 from farpoint._files import is_source, name_of
 from farpoint._files.paths import Source, expand
 from farpoint._json_lines import SUFFIXES as _JSON_LINES
@@ -21,7 +22,15 @@ from farpoint._records.json_lines import JsonLinesFile
 from farpoint._records.tables import TableFile
 from farpoint._records.text import TextTemplate
 
-__all__ = ["SUFFIXES", "Records", "TextTemplate", "holds_records", "open_records"]
+__all__ = [
+    "SUFFIXES",
+    "Records",
+    "TextTemplate",
+    "check_apart",
+    "check_output",
+    "holds_records",
+    "open_records",
+]
 
 _TABLES = (".parquet", ".arrow", ".feather")
 # What records are read from, and written to.
@@ -31,6 +40,30 @@ SUFFIXES = (*_JSON_LINES, *_TABLES)
 def holds_records(path: str | os.PathLike[str]) -> bool:
     """Whether a file's name says that it holds records."""
     return Path(path).name.lower().endswith(SUFFIXES)
+
+
+def check_output(path: Path, sources: Sequence[Path]) -> None:
+    """Raise before the work is done if records cannot be written to `path`, or if it is a file that is read.
+
+    Raises
+    ------
+    ValueError
+        With what would be right.
+    """
+    if not holds_records(path):
+        raise ValueError(
+            f"{path}: unknown suffix {path.suffix!r}; records are written as {', '.join(SUFFIXES)}"
+        )
+    check_writable(path)
+    check_apart(path, sources)
+
+
+def check_apart(path: Path, sources: Sequence[Path]) -> None:
+    """Raise if `path` is one of other files that the same call reads or writes."""
+    for other in sources:
+        same = path.exists() and other.exists() and path.samefile(other)
+        if same or path.absolute() == other.absolute():
+            raise ValueError(f"{path} is a file that is read, or written twice; give another file to write")
 
 
 def open_records(source: Source) -> Records:

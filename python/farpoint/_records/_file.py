@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from farpoint._records.text import TextTemplate
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 IndexArray = npt.NDArray[np.int64]
 
@@ -39,10 +42,6 @@ class RecordFile(Protocol):
         """Return the records with these numbers, which rise, as JSON lines."""
         ...
 
-    def batches(self, rows: IndexArray) -> Iterator[Any] | None:
-        """Return them as Arrow record batches of one schema; None where the format has no schema."""
-        ...
-
 
 class PlacedLines:
     """Lines that lie somewhere in an open file: the records' own, or a temporary one.
@@ -54,7 +53,9 @@ class PlacedLines:
     offsets, lengths : (n,) int64 arrays
     """
 
-    def __init__(self, file: IO[bytes], offsets: IndexArray, lengths: IndexArray) -> None:
+    def __init__(
+        self, file: BinaryIO | IO[bytes] | GzipFile, offsets: IndexArray, lengths: IndexArray
+    ) -> None:
         self._file = file
         self._offsets = offsets
         self._lengths = lengths

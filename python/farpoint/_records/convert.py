@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import json
 import math
@@ -14,7 +14,7 @@ _BLOCK_BYTES = 1 << 24
 
 
 def json_line(record: dict[str, Any]) -> bytes:
-    """Return a record as a line: dates as ISO 8601 has them, decimal numbers as strings, no number (NaN) as null.
+    """Return a record as a line: dates as ISO 8601 has them, decimals as strings, NaN and infinities as null.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def json_line(record: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
+    if isinstance(value, (dt.date, dt.time)):  # a datetime is a date
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return str(value)
@@ -113,4 +113,6 @@ def _converted(convert: Callable[..., Any], *arguments: Any, **options: Any) -> 
         return convert(*arguments, **options)
     except (pa.ArrowException, OverflowError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"the selected records do not fit into one table ({reason}); write .jsonl") from error
+        raise ValueError(
+            f"the selected records do not fit into one table ({reason}); write .jsonl"
+        ) from error

@@ -18,7 +18,7 @@ from farpoint._records import Records, TextTemplate
 from farpoint._spool import Spool
 
 _log = logging.getLogger("farpoint")
-# Texts that are given to the model at a time, in batches: it sorts them by length, so that a batch has little padding.
+# Texts that are given to the model at a time: it sorts them by length, so that its batches are padded little.
 _TEXTS_AT_A_TIME = 2048
 
 
@@ -53,7 +53,7 @@ def embed(
     path: Path | None,
     spill_folder: str | None,
     in_memory: bool,
-    progress: Callable[[int, int], object],
+    progress: Callable[[int, int], object] | None,
 ) -> PartedMatrix:
     """Embed the text of each record.
 
@@ -72,7 +72,7 @@ def embed(
         An .npy file to keep the embeddings in. Default: where decoded matrices go.
     spill_folder, in_memory
         As for `open_files`.
-    progress : callable
+    progress : callable, optional
         Gets (done, total) now and then.
     """
     blocks = _blocks(records, text, model, batch_size, progress)
@@ -89,7 +89,7 @@ def _blocks(
     text: TextTemplate,
     model: Any,
     batch_size: int,
-    progress: Callable[[int, int], object],
+    progress: Callable[[int, int], object] | None,
 ) -> Iterator[Rows]:
     texts = records.texts(text)
     done = 0
@@ -101,7 +101,8 @@ def _blocks(
             raise ValueError(f"the model makes {found.shape} of {len(some)} texts, not an embedding of each")
         done += len(some)
         _log.info("embedded %d of %d records", done, len(records))
-        progress(done, len(records))
+        if progress is not None:
+            progress(done, len(records))
         yield found
 
 

@@ -65,7 +65,3 @@ class JsonLinesFile:
             if copy is not None:
                 copy.close()
             raise
-
-    def batches(self, rows: IndexArray) -> Iterator[Any] | None:
-        """Lines have no schema."""
-        return None

@@ -81,12 +81,14 @@ def _texts(text: TextTemplate, table: _Parquet | _Ipc) -> Iterator[str]:
     missing = [name for name in text.fields if name not in table.schema.names]
     if missing:
         raise ValueError(f"no column {missing[0]!r}; there are {', '.join(table.schema.names)}")
-    for start, batch in table.batches(text.fields):
-        for row, record in enumerate(batch.to_pylist(), start=start):
-            try:
+    row = 0
+    try:
+        for _, batch in table.batches(text.fields):
+            for record in batch.to_pylist():
                 yield text.of(record)
-            except ValueError as error:
-                raise ValueError(f"row {row} {error}") from None
+                row += 1
+    except ValueError as error:
+        raise ValueError(f"row {row} {error}") from None
 
 
 class _Parquet:
@@ -102,7 +104,7 @@ class _Parquet:
         return int(self._file.metadata.num_rows)
 
     def batches(self, columns: list[str] | None, rows: IndexArray | None = None) -> Iterator[tuple[int, Any]]:
-        """Return pieces of the table, each with the number of its first row: all, or those that hold `rows`."""
+        """Return pieces, each with the number of its first row: all, or those that hold some of `rows`."""
         end = 0
         for group in range(self._file.num_row_groups):
             start, end = end, end + self._file.metadata.row_group(group).num_rows
@@ -142,7 +144,7 @@ class _Ipc:
         return sum(map(len, self._all()))
 
     def batches(self, columns: list[str] | None, rows: IndexArray | None = None) -> Iterator[tuple[int, Any]]:
-        """Return pieces of the table, each with the number of its first row: all, or those that hold `rows`."""
+        """Return pieces, each with the number of its first row: all, or those that hold some of `rows`."""
         end = 0
         for batch in self._all():
             start, end = end, end + len(batch)

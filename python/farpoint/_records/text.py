@@ -78,8 +78,8 @@ def _text(record: Mapping[str, Any], field: str) -> str:
     text = value if isinstance(value, str) else _conversation(value)
     if text is None:
         raise ValueError(
-            f"has {'null' if value is None else repr(value)[:60]} for a text in field {field!r}; a field must "
-            "hold a string, or a list of messages"
+            f"has {'null' if value is None else repr(value)[:60]} for a text in field {field!r}; it must be "
+            "a string, or a list of messages"
         )
     try:
         text.encode("utf-8")

@@ -22,9 +22,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "dedup",
         help="drop near-duplicates",
-        description="Drop rows that are nearer than a distance to a row that is kept, or the records that they "
-        "are the embeddings of. Without -o, numbers of the rows that are kept go to standard output, one a line, "
-        "rising.",
+        description="Drop rows that are nearer than a distance to a row that is kept, or the records that "
+        "they are the embeddings of. Without -o, numbers of the rows that are kept go to standard output, "
+        "one a line, rising.",
     )
     _common.add_input(command)
     _records.add(command)

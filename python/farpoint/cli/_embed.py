@@ -61,7 +61,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 class Embedding:
-    """What --embed asks for. The model is loaded at once: that it is not there is told before anything is read.
+    """What --embed asks for. The model is loaded at once: that it is missing is told before anything is read.
 
     Attributes
     ----------
@@ -97,12 +97,12 @@ class Embedding:
 
 
 @contextmanager
-def _progress(options: argparse.Namespace) -> Iterator[Callable[[int, int], None]]:
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[int, int], object] | None]:
     """Yield what to report to: JSON lines, a bar where somebody sees it, nothing."""
     if options.json and not options.quiet:
         yield _JsonLines()
     elif options.quiet or not sys.stderr.isatty() or importlib.util.find_spec("tqdm") is None:
-        yield lambda done, total: None
+        yield None
     else:
         from tqdm.auto import tqdm
 

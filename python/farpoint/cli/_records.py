@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +24,10 @@ def add(command: argparse.ArgumentParser) -> None:
     """Add where the embeddings of records come from."""
     group = command.add_argument_group(
         "records",
-        "IN are records (.jsonl, .ndjson, both also with .gz, .parquet, .arrow or .feather) with --embeddings or "
-        "--embed, if OUT has such a suffix, and where they are JSON lines. An OUT of such a suffix gets those "
-        "that are selected, in the order of selection; -o - writes them to standard output, as JSON lines.",
+        "IN are records (.jsonl, .ndjson, both also with .gz, .parquet, .arrow or .feather) with "
+        "--embeddings or --embed, if OUT has such a suffix, and where they are JSON lines. An OUT of such a suffix gets "
+        "those that are selected, in the order of selection; -o - writes them to standard output, as JSON "
+        "lines.",
     )
     group.add_argument(
         "--embeddings",
@@ -107,17 +109,15 @@ class Input:
 
     def _check_targets(self, sources: Sequence[Path]) -> None:
         """Raise if a file would be written that is read, or another that is written."""
+        from farpoint._records import check_apart
+
         for i, path in enumerate(self._targets):
-            for other in (*sources, *self._targets[:i]):
-                if path.absolute() == other.absolute() or (
-                    path.exists() and other.exists() and path.samefile(other)
-                ):
-                    raise ValueError(f"{path} is read too, or written twice; give another file to write")
+            check_apart(path, [*sources, *self._targets[:i]])
 
     @property
-    def matrix_source(self) -> list[str]:
+    def matrix_source(self) -> list[str | os.PathLike[str]]:
         """The files that the matrix is in, where it is in files."""
-        found: list[str] = self._options.embeddings or self._options.input
+        found: list[str | os.PathLike[str]] = self._options.embeddings or self._options.input
         return found
 
     @property

@@ -85,9 +85,7 @@ def run(options: argparse.Namespace) -> None:
         _common.check_suffix(Path(options.save_selection), _WRITERS)
     columns = {"order": options.order_column, "radius": options.radius_column}
     columns = {what: name for what, name in columns.items() if name is not None}
-    given = _records.Input(
-        options, output, added=list(columns.values()), beside=[options.save_selection]
-    )
+    given = _records.Input(options, output, added=list(columns.values()), beside=[options.save_selection])
     selected = None if options.selected is None else _row_numbers(Path(options.selected))
     exclude = None if options.exclude is None else _row_numbers(Path(options.exclude), may_be_mask=True)
     constraints = {**_constraints.arguments(options), "exclude": exclude}
@@ -129,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _select_on_ray(
-    options: argparse.Namespace, source: list[str], arguments: dict[str, Any], constraints: dict[str, Any]
+    options: argparse.Namespace, source: Any, arguments: dict[str, Any], constraints: dict[str, Any]
 ) -> Selection:
     given = [name for name, value in constraints.items() if value is not None]
     if given:
