@@ -35,7 +35,7 @@ def _blocks(path: Path, column: str | None) -> Iterator[Rows]:
                 raise ValueError(
                     f"{where}: no field holds an array of numbers; the fields are {_named(record)}"
                 )
-            column = choose(arrays, None, "field of arrays", "column")
+            column = choose(arrays, None, "array field", "column")
         row = _row(record, column, where)
         if not first_line:
             first_line, width = line.number, len(row)

@@ -159,7 +159,7 @@ def _rows_in_order(
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     batches = list(pa.ipc.open_stream(pa.py_buffer(content)))
     starts = np.cumsum([0, *map(len, batches)], dtype=np.int64)
-    yield _with_columns(schema.empty_table(), added, 0)
+    yield _with_columns(pa.Table.from_batches([], schema), added, 0)
     for begin in range(0, len(picks), _ROWS_AT_A_TIME):
         ranks = picks.rank[begin : begin + _ROWS_AT_A_TIME]
         owners = np.searchsorted(starts, ranks, side="right") - 1

@@ -25,9 +25,9 @@ def add(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group(
         "records",
         "IN are records (.jsonl, .ndjson, both also with .gz, .parquet, .arrow or .feather) with "
-        "--embeddings or --embed, if OUT has such a suffix, and where they are JSON lines. An OUT of such a suffix gets "
-        "those that are selected, in the order of selection; -o - writes them to standard output, as JSON "
-        "lines.",
+        "--embeddings or --embed, if OUT has such a suffix, and where they are JSON lines. An OUT of such a "
+        "suffix gets those that are selected, in the order of selection; -o - writes them to standard "
+        "output, as JSON lines.",
     )
     group.add_argument(
         "--embeddings",
