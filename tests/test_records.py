@@ -215,7 +215,7 @@ def test_several_files_are_one_sequence(folder: Path, pieces: None, into: str) -
 def test_tables_and_lines_together_are_written_as_lines(folder: Path) -> None:
     write(folder / "a.parquet", RECORDS[:150])
     write(folder / "b.jsonl.gz", RECORDS[150:])
-    source = ["a.parquet", "b.jsonl.gz"]
+    source: list[Any] = ["a.parquet", "b.jsonl.gz"]
     farpoint.datasets.select_file(source, "out.jsonl", 60, embeddings=X)
     assert read(folder / "out.jsonl") == [RECORDS[i] for i in PICKS.indices]
     with pytest.raises(ValueError, match=r"a\.parquet has a schema and b\.jsonl\.gz has none: .* \.jsonl"):
@@ -224,7 +224,7 @@ def test_tables_and_lines_together_are_written_as_lines(folder: Path) -> None:
     with pytest.raises(
         ValueError, match=r"c\.parquet has columns \(id: int64\) that are not those of a\.parq"
     ):
-        farpoint.datasets.select_file(["a.parquet", "c.parquet"], "out.parquet", 60, embeddings=X)
+        farpoint.datasets.select_file([source[0], "c.parquet"], "out.parquet", 60, embeddings=X)
     assert not (folder / "out.parquet").exists()
 
 

@@ -29,7 +29,7 @@ class Frame(Protocol):
 
     def __len__(self) -> int: ...
 
-    def matrix(self, name: Any, called: str) -> Any:
+    def matrix(self, name: Any, called: str) -> PartedMatrix:
         """Return a column of lists as a matrix; `called` is what messages call it."""
         ...
 
@@ -72,7 +72,7 @@ def as_frame(data: Any) -> Frame:
     )
 
 
-def matrix_of_arrow(column: Any, called: str) -> Any:
+def matrix_of_arrow(column: Any, called: str) -> PartedMatrix:
     """Return a pyarrow.ChunkedArray of lists as a matrix, whose chunks stay where they are."""
     import pyarrow as pa
 
@@ -113,7 +113,7 @@ class _ArrowTable:
     def __len__(self) -> int:
         return int(self._data.num_rows)
 
-    def matrix(self, name: Any, called: str) -> Any:
+    def matrix(self, name: Any, called: str) -> PartedMatrix:
         return matrix_of_arrow(self._data.column(name), called)
 
     def values(self, name: Any) -> Any:
@@ -143,7 +143,7 @@ class _Dataset:
     def _column(self, name: str) -> Any:
         return self._data.select_columns([name]).with_format("arrow")[:].column(name)
 
-    def matrix(self, name: Any, called: str) -> Any:
+    def matrix(self, name: Any, called: str) -> PartedMatrix:
         return matrix_of_arrow(self._column(name), called)
 
     def values(self, name: Any) -> Any:
@@ -171,7 +171,7 @@ class _Pandas:
             raise ValueError(f"data have several columns {name!r}; rename them")
         return self._data[name]
 
-    def matrix(self, name: Any, called: str) -> Any:
+    def matrix(self, name: Any, called: str) -> PartedMatrix:
         column = self._column(name).array
         if hasattr(column, "__arrow_array__"):
             import pyarrow as pa
@@ -180,7 +180,8 @@ class _Pandas:
             return matrix_of_arrow(
                 found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found]), called
             )
-        return as_matrix(_stacked(column, called), called)
+        stacked = as_matrix(_stacked(column, called), called)
+        return PartedMatrix([(called, [stacked])], called, in_files=False)
 
     def values(self, name: Any) -> Any:
         return self._column(name).to_numpy()
@@ -225,7 +226,7 @@ class _Polars:
     def __len__(self) -> int:
         return len(self._data)
 
-    def matrix(self, name: Any, called: str) -> Any:
+    def matrix(self, name: Any, called: str) -> PartedMatrix:
         try:
             import pyarrow as pa
         except ImportError:
