@@ -3,7 +3,8 @@
 # make lint    formats, static analysis, types, spelling, the stub
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
-# make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
+# make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600"), then a
+#              gigabyte of records (SOAK_RECORDS_ARGUMENTS="--megabytes 10000")
 # make peers   the drop-ins beside anomalib and torch_cluster, which it installs (the latter is compiled, for minutes;
 #              PEERS=anomalib leaves it out), and embedding by a model of sentence-transformers
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
@@ -104,6 +105,7 @@ bench-kernels: $(VENV)/.created
 
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak $(SOAK_ARGUMENTS)
+	$(BIN)/python -m tests.soak_records $(SOAK_RECORDS_ARGUMENTS)
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGUMENTS)

@@ -26,6 +26,8 @@ PUBLIC_MODULES = [
     "farpoint._api",
     "farpoint._config",
     "farpoint._files",
+    "farpoint._records.text",
+    "farpoint.datasets",
     "farpoint.deduplication",
     "farpoint.refinement",
     "farpoint.selection",
@@ -71,8 +73,9 @@ def test_importing_is_light() -> None:
         """
         import sys
         import farpoint
-        heavy = {"cupy", "matplotlib", "numba", "pandas", "pyarrow", "ray", "sklearn", "torch"}
-        heavy |= {"tqdm", "zarr"}
+        import farpoint.datasets
+        heavy = {"cupy", "datasets", "gzip", "matplotlib", "numba", "pandas", "polars", "pyarrow", "ray"}
+        heavy |= {"sentence_transformers", "sklearn", "torch", "tqdm", "zarr"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """
     )

@@ -26,6 +26,7 @@ import farpoint.datasets
 from farpoint import _json_lines
 from farpoint._records import _writing, convert, open_records, tables
 from farpoint.cli import main
+from tests import soak_records
 
 X = np.random.default_rng(0).standard_normal((400, 6)).astype(np.float32)
 PICKS = farpoint.select(X, 60)
@@ -646,6 +647,22 @@ def test_as_a_process(folder: Path) -> None:
     found = subprocess.run(f"{' '.join(command)} | head -n 1", shell=True, capture_output=True)
     assert found.stdout == line_of(RECORDS[PICKS.indices[0]])
     assert found.stderr == b""
+
+
+@pytest.mark.memory
+@pytest.mark.skipif(sys.platform != "linux", reason="measured as Linux measures it")
+@pytest.mark.parametrize("into", ["jsonl", "parquet"])
+def test_memory_does_not_grow_with_the_records(tmp_path: Path, into: str) -> None:
+    """As `make soak` does with a gigabyte."""
+    peaks = []
+    for megabytes in (3, 90):
+        folder = tmp_path / str(megabytes)
+        folder.mkdir()
+        files = soak_records.make(folder, megabytes)
+        output = folder / f"out.{into}"
+        peaks.append(soak_records.select(files, output, 1000)[0])
+        assert soak_records.check(files, output, 1000) == ""
+    assert peaks[1] - peaks[0] < 45  # of 87 that there are more
 
 
 # The public function.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -159,4 +159,18 @@ class _Ipc:
 @contextmanager
 def _table(path: Path) -> Iterator[_Parquet | _Ipc]:
     with errors_of(path), pyarrow_for(path):
-        yield _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)
+        table = _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)
+        _check_names(table.schema)
+        if not len(table.schema):
+            raise ValueError("has no columns")
+        yield table
+
+
+def _check_names(fields: Iterable[Any]) -> None:
+    """Raise if a name is not UTF-8, which Arrow sees only where it is used."""
+    for field in fields:
+        try:
+            field.name  # noqa: B018 - it is decoded here
+        except UnicodeDecodeError:
+            raise ValueError("is damaged: the name of a column is not UTF-8") from None
+        _check_names(field.type.field(i) for i in range(field.type.num_fields))
