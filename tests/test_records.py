@@ -10,6 +10,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -131,8 +132,10 @@ def test_the_selected_lines_byte_by_byte_in_order(folder: Path, capsys: pytest.C
     assert err.startswith(f"60 of 400 rows of data.jsonl: h_min {PICKS.h_min:.6g}")
 
 
+# What others take for ends of lines; line feeds are escaped.
+LINE_ENDS = ["\u2028", "a\u2029b", "\x85", "\x0b\x0c", "\x1c\x1d\x1e", "\r", "\n", "\r\n"]
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(LINE_ENDS),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -163,7 +166,7 @@ def test_any_json_lines(
     bodies = []
     for content, escape, space, _ in drawn:
         text = space + json.dumps(content, ensure_ascii=escape) + space
-        bodies.append(text.encode("utf-8", "replace"))  # half of a surrogate pair is UTF-8 only if escaped
+        bodies.append(text.encode())
     ends = [end for _, _, _, end in drawn]
     if not ended:
         ends[-1] = b""
@@ -181,6 +184,35 @@ def test_any_json_lines(
         for body, end in zip(bodies, ends, strict=True)
     ]
     assert (folder / "out").read_bytes() == b"".join(lines[i] for i in picked)
+
+
+def test_long_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [json.dumps({"i": i, "text": "é" * (i * 700_001)}, ensure_ascii=False) for i in range(6)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    farpoint.datasets.select_file(path, tmp_path / "b.jsonl", 3, embeddings=[[0], [1], [2], [3], [4], [9]])
+    found = (tmp_path / "b.jsonl").read_text(encoding="utf-8").splitlines()
+    assert found == [lines[0], lines[5], lines[4]]
+
+
+@pytest.mark.parametrize("kind", ["jsonl.gz", "parquet"])
+def test_temporary_files_go_where_they_are_told_to(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write(folder / f"in.{kind}", RECORDS)
+    os.mkdir("big")
+    makes, places = tempfile.TemporaryFile, []
+
+    def make(*arguments: Any, dir: Any = None, **options: Any) -> Any:  # noqa: A002
+        places.append(dir)
+        return makes(*arguments, dir=dir, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", make)
+    arguments = ["--embeddings", "emb.npy", "-k", "60", "--quiet", "--spill-folder", "big"]
+    assert main(["select", f"in.{kind}", "-o", "out.jsonl", *arguments]) == 0
+    assert "big" in places
+    assert read(folder / "out.jsonl") == [RECORDS[i] for i in PICKS.indices]
+    assert list((folder / "big").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -418,6 +450,20 @@ def test_embeddings_that_are_none(tmp_path: Path, line: str, message: str) -> No
     path.write_text(f'{{"e": [1, 2]}}\n\n{line}\n')
     with pytest.raises(ValueError, match=rf"^{path}:? {message}"):
         farpoint.select(farpoint._files.open_files(path, column="e"), 1)
+
+
+def test_of_a_folder_the_files_with_records_are_the_matrix_too(folder: Path) -> None:
+    os.mkdir("mixed")
+    rows = [{"id": i, "e": y} for i, y in enumerate(X.tolist())]
+    (folder / "mixed" / "a.jsonl").write_bytes(b"".join(map(line_of, rows)))
+    np.save("mixed/b.npy", X)
+    assert main(["select", "mixed", "--column", "e", "-k", "9", "-o", "out.jsonl", "--quiet"]) == 0
+    expected = farpoint.select(X.astype(np.float64), 9).indices
+    assert [row["id"] for row in read(folder / "out.jsonl")] == expected.tolist()
+    pq.write_table(pa.Table.from_pylist(rows), "e.parquet")
+    command = "select data.jsonl --embeddings e.parquet --column e -k 9 -o out.jsonl --quiet"
+    assert main(command.split()) == 0
+    assert [row["id"] for row in read(folder / "out.jsonl")] == expected.tolist()
 
 
 # What is refused.

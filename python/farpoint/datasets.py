@@ -241,7 +241,7 @@ def select_file(
 
     target = Path(output)
     records = open_records(source)
-    check_output(target, [file.path for file in records.files])
+    check_output(target, records.paths)
     records.scan(added=[name for name in (order_column, radius_column) if name is not None])
     if embeddings is not None and not is_source(embeddings):
         if key is not None or column is not None:
@@ -249,13 +249,13 @@ def select_file(
         matrix = embeddings
     else:
         matrix = open_files(
-            source if embeddings is None else embeddings,
+            records.paths if embeddings is None else embeddings,
             key=key,
             column=column,
             spill_folder=options.get("spill_folder"),
             in_memory=options.get("memory_limit") is None,
         )
-        check_output(target, [Path(name) for name, _ in matrix.files])
+        check_output(target, [name for name, _ in matrix.files])
     records.check_rows(len(matrix), getattr(matrix, "name", "embeddings"))
     selection = farpoint.select(matrix, k, **options)
     with atomic_write(target) as partial:

@@ -6,6 +6,7 @@ is a module here with a class that does what RecordFile says.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = [
     "open_records",
 ]
 
+_log = logging.getLogger("farpoint")
+
 _TABLES = (".parquet", ".arrow", ".feather")
 # What records are read from, and written to.
 SUFFIXES = (*_JSON_LINES, *_TABLES)
@@ -42,7 +45,7 @@ def holds_records(path: str | os.PathLike[str]) -> bool:
     return Path(path).name.lower().endswith(SUFFIXES)
 
 
-def check_output(path: Path, sources: Sequence[Path]) -> None:
+def check_output(path: Path, sources: Sequence[str | os.PathLike[str]]) -> None:
     """Raise before the work is done if records cannot be written to `path`, or if it is a file that is read.
 
     Raises
@@ -58,9 +61,9 @@ def check_output(path: Path, sources: Sequence[Path]) -> None:
     check_apart(path, sources)
 
 
-def check_apart(path: Path, sources: Sequence[Path]) -> None:
+def check_apart(path: Path, sources: Sequence[str | os.PathLike[str]]) -> None:
     """Raise if `path` is one of other files that the same call reads or writes."""
-    for other in sources:
+    for other in map(Path, sources):
         same = path.exists() and other.exists() and path.samefile(other)
         if same or path.absolute() == other.absolute():
             raise ValueError(f"{path} is a file that is read, or written twice; give another file to write")
@@ -109,12 +112,15 @@ class Records:
     ----------
     counts : list of int
         How many each file has, after `scan`.
+    paths : list of path-like
+        Of the files.
     """
 
     def __init__(self, files: Sequence[RecordFile], name: str) -> None:
         self.files = files
         self.name = name
         self.counts: list[int] = []
+        self.paths: list[str | os.PathLike[str]] = [file.path for file in files]
         self._states: list[tuple[int, int]] = []
 
     def scan(self, *, text: TextTemplate | None = None, added: Sequence[str] = ()) -> int:
@@ -139,6 +145,7 @@ class Records:
         self._check_unchanged()
         if not len(self):
             raise ValueError(f"{self.name} holds no records")
+        _log.info("%s: %d records", self.name, len(self))
         return len(self)
 
     def __len__(self) -> int:

@@ -102,12 +102,12 @@ class Input:
         from farpoint._records import open_records
 
         self._records = open_records(options.input)
-        self._check_targets([file.path for file in self._records.files])
+        self._check_targets(self._records.paths)
         if options.embed is not None:
             self._embedding = _embed.Embedding(options)
         self._records.scan(text=self._embedding and self._embedding.text, added=added)
 
-    def _check_targets(self, sources: Sequence[Path]) -> None:
+    def _check_targets(self, sources: Sequence[str | os.PathLike[str]]) -> None:
         """Raise if a file would be written that is read, or another that is written."""
         from farpoint._records import check_apart
 
@@ -118,7 +118,8 @@ class Input:
     def matrix_source(self) -> list[str | os.PathLike[str]]:
         """The files that the matrix is in, where it is in files."""
         found: list[str | os.PathLike[str]] = self._options.embeddings or self._options.input
-        return found
+        # Of a folder those with records, in their order.
+        return found if self._records is None or self._options.embeddings else self._records.paths
 
     @property
     def name(self) -> str | None:
@@ -139,7 +140,7 @@ class Input:
                 in_memory=options.memory_limit is None,
             )
             if self._records is not None:
-                self._check_targets([Path(name) for name, _ in matrix.files])
+                self._check_targets([name for name, _ in matrix.files])
         self.check_rows(len(matrix), matrix.name)
         return matrix
 
