@@ -148,7 +148,7 @@ def test_deduplicate(library: str) -> None:
 def test_names_that_are_none(library: str) -> None:
     data = frame(library)
     with pytest.raises(
-        ValueError, match=r"'vector' is neither a column of data \(text, source, quality, embedd"
+        ValueError, match=r"'vector' is neither a column of data \(text, source, quality, "
     ):
         farpoint.datasets.select(data, "vector", 3)
     with pytest.raises(
@@ -289,6 +289,21 @@ def test_what_is_no_data_frame() -> None:
     ):
         with pytest.raises(TypeError, match=f"data must be a datasets.Dataset, .*{advice}"):
             farpoint.datasets.select(other, "e", 1)
+
+
+def test_subclasses_are_taken() -> None:
+    pandas = pytest.importorskip("pandas")
+
+    class Frame(pandas.DataFrame):  # type: ignore[misc, name-defined]
+        """As geopandas has one."""
+
+        @property
+        def _constructor(self) -> Any:
+            return Frame
+
+    rows = farpoint.datasets.select(Frame(frame("pandas")), "embedding", 40)
+    assert type(rows) is Frame
+    assert texts(rows) == [TEXT[i] for i in PICKS.indices]
 
 
 def test_no_rows() -> None:

@@ -54,12 +54,12 @@ def as_frame(data: Any) -> Frame:
     TypeError
         It is none that is known, with what would be.
     """
-    module = type(data).__module__.partition(".")[0]
-    library = sys.modules.get(module)
-    for kind, (name, class_name) in _KINDS.items():
-        if module == name and isinstance(data, getattr(library, class_name)):
+    for kind, (module, name) in _KINDS.items():
+        known = getattr(sys.modules.get(module), name, None)
+        if isinstance(known, type) and isinstance(data, known):
             found: Frame = kind(data)
             return found
+    module = type(data).__module__.partition(".")[0]
     advice = {
         ("polars", "LazyFrame"): "call collect() first",
         ("datasets", "DatasetDict"): "pass one of its splits, such as data['train']",
@@ -80,7 +80,8 @@ def matrix_of_arrow(column: Any, called: str) -> PartedMatrix:
     if isinstance(kind, pa.BaseExtensionType):
         is_matrix = not isinstance(kind, pa.FixedShapeTensorType)
     else:
-        is_matrix = pa.types.is_nested(getattr(kind, "value_type", kind)) and hasattr(kind, "value_type")
+        inner = getattr(kind, "value_type", None)
+        is_matrix = inner is not None and pa.types.is_nested(inner)
     if is_matrix:
         raise ValueError(
             f"{called} must hold a list of numbers in each row, not {kind}; flatten what has more dimensions"
