@@ -230,6 +230,19 @@ def test_python_layers() -> None:
             }
 
 
+def test_records_and_frames_are_below_the_public_functions() -> None:
+    package = ROOT / "python" / "farpoint"
+    paths = [*(package / "_records").glob("*.py"), package / "_frames.py", package / "_json_lines.py"]
+    assert len(paths) > 8
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "farpoint", path
+                assert not re.match(r"farpoint\.(_api|cli|datasets|selection)\b", node.module or ""), path
+            elif isinstance(node, ast.Import):
+                assert all(name.name.partition(".")[0] != "farpoint" for name in node.names), path
+
+
 ADAPTERS = ["active_learning", "chem", "skactiveml", "sklearn", "torch"]
 
 
