@@ -147,9 +147,7 @@ def test_deduplicate(library: str) -> None:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_names_that_are_none(library: str) -> None:
     data = frame(library)
-    with pytest.raises(
-        ValueError, match=r"'vector' is neither a column of data \(text, source, quality, "
-    ):
+    with pytest.raises(ValueError, match=r"'vector' is neither a column of data \(text, source, quality, "):
         farpoint.datasets.select(data, "vector", 3)
     with pytest.raises(
         TypeError, match="column must be the name of a column, a matrix of embeddings or paths"
