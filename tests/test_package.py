@@ -26,6 +26,8 @@ PUBLIC_MODULES = [
     "farpoint._api",
     "farpoint._config",
     "farpoint._files",
+    "farpoint._records.text",
+    "farpoint.datasets",
     "farpoint.deduplication",
     "farpoint.refinement",
     "farpoint.reporting",
@@ -74,8 +76,11 @@ def test_importing_is_light() -> None:
         """
         import sys
         import farpoint
-        heavy = {"cupy", "jinja2", "matplotlib", "numba", "pandas", "pyarrow", "ray", "sklearn", "torch"}
-        heavy |= {"tqdm", "zarr"}
+        import farpoint.datasets
+        for name in farpoint.__all__:
+            getattr(farpoint, name)
+        heavy = {"cupy", "datasets", "gzip", "jinja2", "matplotlib", "numba", "pandas", "polars", "pyarrow", "ray"}
+        heavy |= {"sentence_transformers", "sklearn", "torch", "tqdm", "zarr"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """
     )
@@ -244,6 +249,19 @@ def test_python_layers() -> None:
                 "farpoint.backends._plain_shard",
                 "farpoint.backends._protocol",
             }
+
+
+def test_records_and_frames_are_below_the_public_functions() -> None:
+    package = ROOT / "python" / "farpoint"
+    paths = [*(package / "_records").glob("*.py"), package / "_frames.py", package / "_json_lines.py"]
+    assert len(paths) > 8
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "farpoint", path
+                assert not re.match(r"farpoint\.(_api|cli|datasets|selection)\b", node.module or ""), path
+            elif isinstance(node, ast.Import):
+                assert all(name.name.partition(".")[0] != "farpoint" for name in node.names), path
 
 
 ADAPTERS = ["active_learning", "chem", "skactiveml", "sklearn", "torch"]

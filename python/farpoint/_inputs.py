@@ -190,10 +190,14 @@ def from_arrow(source: Any, name: str, first_row: int = 0) -> np.ndarray[Any, An
     if pa.types.is_fixed_size_list(kind):
         width = kind.list_size
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        lengths = array.value_lengths().unique().to_pylist()
-        if len(lengths) > 1:
-            raise ValueError(f"{name} has lists of different lengths ({min(lengths)} to {max(lengths)})")
-        width = lengths[0] if lengths else 0
+        lengths = np.asarray(array.value_lengths().to_numpy(zero_copy_only=False))
+        width = int(lengths[0]) if len(lengths) else 0
+        if (lengths != width).any():
+            row = int(np.argmax(lengths != width))
+            raise ValueError(
+                f"{name} has lists of different lengths ({lengths.min()} to {lengths.max()}): row "
+                f"{first_row + row} has {lengths[row]} elements, row {first_row} has {width}"
+            )
     else:
         raise TypeError(
             f"{name} must be an Arrow array of (fixed-size) lists or a tensor of numbers, not {kind}"

@@ -90,7 +90,7 @@ def load(
             raise ValueError(f"device {named} does not exist; there {'is' if there == 1 else 'are'} {there}")
     opened = [_open(source, name, folder or None, limit) for source, name in sources]
     main = opened[0][0]
-    files = main.files if isinstance(main, PartedMatrix) else None
+    files = main.files if isinstance(main, PartedMatrix) and main.in_files else None
     if chosen_metric.of_bits:
         for source, name in opened:
             check_bits(source, name, chosen_metric)

@@ -22,6 +22,8 @@ class PartedMatrix:
         dropped.
     name : str
         What to call the whole.
+    in_files : bool
+        Whether the sources of rows are files, which a selection says where its rows are.
 
     Attributes
     ----------
@@ -37,8 +39,11 @@ class PartedMatrix:
         What to call the whole.
     """
 
-    def __init__(self, files: Sequence[tuple[str, Sequence[Rows]]], name: str) -> None:
+    def __init__(
+        self, files: Sequence[tuple[str, Sequence[Rows]]], name: str, *, in_files: bool = True
+    ) -> None:
         self.name = name
+        self.in_files = in_files
         self._sources = [(file, [part for part in parts if len(part)]) for file, parts in files]
         self.files = [(file, sum(map(len, parts))) for file, parts in self._sources]
         self.names = [file for file, parts in self._sources for _ in parts]
@@ -117,7 +122,9 @@ class PartedMatrix:
     def map(self, convert: Callable[[Rows], Rows]) -> PartedMatrix:
         """Return the matrix of what `convert` makes of each part, which keeps its number of rows."""
         return PartedMatrix(
-            [(file, [convert(part) for part in parts]) for file, parts in self._sources], self.name
+            [(file, [convert(part) for part in parts]) for file, parts in self._sources],
+            self.name,
+            in_files=self.in_files,
         )
 
     def locate(self, row: int) -> tuple[str, int]:

@@ -6,6 +6,7 @@ before them) are also taken apart, mutated inside and put together again.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -164,6 +165,14 @@ def mutate_member(random: Random, content: bytes, donors: list[bytes]) -> bytes:
             for name, inside in members:
                 archive.writestr(zipfile.ZipInfo(name), inside, method)  # not with today's date
     return made.getvalue()
+
+
+def mutate_gzip(random: Random, content: bytes, donors: list[bytes]) -> bytes:
+    """Mutate what a .gz file holds, and compress it again; other files as they are."""
+    if not content.startswith(b"\x1f\x8b"):
+        return mutate(random, content, donors)
+    others = [gzip.decompress(donor) for donor in donors if donor.startswith(b"\x1f\x8b")]
+    return gzip.compress(mutate(random, gzip.decompress(content), others), mtime=0)
 
 
 def mutate_header(random: Random, content: bytes, donors: list[bytes]) -> bytes:

@@ -28,10 +28,11 @@ from farpoint import open_matrix
 from farpoint._checkpoint import read_checkpoint
 from farpoint._files import open_files
 from farpoint._inputs import as_matrix
+from farpoint._records import open_records
 from farpoint.backends import supported
 from farpoint.reporting.texts import read_texts
 from tests.conftest import Array
-from tests.fuzz.mutations import Random, mutate, mutate_header, mutate_member
+from tests.fuzz.mutations import Random, mutate, mutate_gzip, mutate_header, mutate_member
 
 Arrays = dict[str, Array]
 
@@ -134,6 +135,28 @@ def _read_texts(path: Path, options: dict[str, str]) -> Arrays:
     return {"texts": np.array(json.dumps(read_texts(path, options.get("field"))))}
 
 
+def _read_records(path: Path, options: dict[str, str]) -> Arrays:
+    """Copy the records, last first, as lines or as a table."""
+    records = open_records(path)
+    last_first = np.arange(records.scan())[::-1]
+    output = path.with_name(f"out{_RECORDS[path.name.partition('.')[2]][0]}")
+    records.write(last_first, output, output)
+    return {"records": _bytes(output.read_bytes() if output.suffix == ".jsonl" else _shown(output))}
+
+
+def _bytes(content: bytes) -> Array:
+    return np.frombuffer(content, dtype=np.uint8)
+
+
+def _shown(path: Path) -> bytes:
+    """Return the rows of a table as text."""
+    table = (
+        pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_file(path.read_bytes()).read_all()
+    )
+    table.validate(full=True)
+    return repr(table.to_pylist()).encode("utf-8", "backslashreplace")
+
+
 # Trusted.
 
 
@@ -184,6 +207,50 @@ def _arrow_matrix(path: Path, options: dict[str, str]) -> Arrays:
     # Damage to other columns harms nobody.
     wanted = pa.ipc.IpcReadOptions(included_fields=[schema.names.index(options["column"])])
     return {"matrix": _column(reader(content, options=wanted).read_all(), options)}
+
+
+def _lines(path: Path) -> list[bytes]:
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    return [line for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip(b" \t\r")]
+
+
+def _json_matrix(path: Path, options: dict[str, str]) -> Arrays:
+    rows = [json.loads(line.decode())[options["column"]] for line in _lines(path)]
+    return {"matrix": np.array(rows, dtype=np.float64)}
+
+
+def _json_records(path: Path, options: dict[str, str]) -> Arrays:
+    lines = _lines(path)
+    assert all(isinstance(json.loads(line.decode()), dict) for line in lines)
+    return {"records": _bytes(b"".join(line + b"\n" for line in reversed(lines)))}
+
+
+def _table_records(path: Path, options: dict[str, str]) -> Arrays:
+    content = path.read_bytes()
+    if path.suffix == ".parquet":
+        table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
+    else:
+        try:
+            table = pa.ipc.open_file(content).read_all()
+        except pa.ArrowInvalid:
+            table = pa.ipc.open_stream(content).read_all()
+    table.validate(full=True)
+    return {"records": _bytes(repr(table.to_pylist()[::-1]).encode("utf-8", "backslashreplace"))}
+
+
+# By suffix: that of the output, and who is trusted.
+_RECORDS = {
+    "jsonl": (".jsonl", _json_records),
+    "jsonl.gz": (".jsonl", _json_records),
+    "parquet": (".arrow", _table_records),
+    "arrow": (".arrow", _table_records),
+}
+
+
+def _trusted_records(path: Path, options: dict[str, str]) -> Arrays:
+    return _RECORDS[path.name.partition(".")[2]][1](path, options)
 
 
 def _column(table: Any, options: dict[str, str]) -> Array:
@@ -310,6 +377,21 @@ def _text_seeds() -> Iterator[Seed]:
         yield Seed(f"{suffix}.gz", gzip.compress(content, mtime=0), options)
 
 
+def _json_seeds() -> Iterator[Seed]:
+    rows = [
+        {"t": f"é \u2028 {i}", "e": row, "m": {"n": None, "l": [True]}} for i, row in enumerate(_X.tolist())
+    ]
+    for ends, options in (
+        ("\n", {}),
+        ("\r\n", {"ensure_ascii": False}),
+        (" \n\n", {"separators": (",", ":")}),
+    ):
+        content = ends.join(json.dumps(row, **options) for row in rows).encode()
+        yield Seed("jsonl", content, {"column": "e"})
+        yield Seed("jsonl", b"\xef\xbb\xbf" + content + ends.encode(), {"column": "e"})
+        yield Seed("jsonl.gz", gzip.compress(content, mtime=0), {"column": "e"})
+
+
 def targets() -> dict[str, Target]:
     """Return every reader by its name."""
     zipped = (mutate, mutate_member, mutate_member)
@@ -324,6 +406,9 @@ def targets() -> dict[str, Target]:
         "arrow": Target(list(_arrow_seeds()), _read_matrix, _arrow_matrix),
         "parquet": Target(list(_parquet_seeds()), _read_matrix, _parquet_matrix),
         "texts": Target(list(_text_seeds()), _read_texts, _decoded_texts),
+        "json lines": Target(list(_json_seeds()), _read_matrix, _json_matrix, (mutate, mutate_gzip)),
+        "records": Target(list(_json_seeds()), _read_records, _trusted_records, (mutate, mutate_gzip)),
+        "tables of records": Target([*_parquet_seeds(), *_arrow_seeds()], _read_records, _trusted_records),
     }
     files = [seed for name in _MATRICES for seed in found[name].seeds]
     return {**found, "shards": Target(files, _read_shards, _trusted_shards)}

@@ -1,4 +1,4 @@
-"""Matrices from files (.npy, .npz, .safetensors, Arrow, Feather, Parquet, Zarr): one, or shards of a dataset.
+"""Matrices from files (.npy, .npz, .safetensors, Arrow, Parquet, JSON lines, Zarr), one or several.
 
 What can be mapped is mapped. Every failure is a ValueError, TypeError, OSError or ImportError whose message
 names the file and the trouble. Pickles are never loaded.
@@ -6,7 +6,6 @@ names the file and the trouble. Pickles are never loaded.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from farpoint._files._errors import errors_of
 from farpoint._files.arrow import read_arrow, read_parquet
+from farpoint._files.json_lines import read_json_lines
 from farpoint._files.npy import read_npy, read_npz
 from farpoint._files.paths import Source, expand, is_source, name_of
 from farpoint._files.safetensors import read_safetensors
 from farpoint._files.zarr import read_zarr
 from farpoint._inputs import bfloat16, check_shape, has_contiguous_rows, supported_type
+from farpoint._json_lines import SUFFIXES as _JSON_LINES
 from farpoint._mapped import Rows
 from farpoint._parts import PartedMatrix
 from farpoint._spool import Spool
@@ -47,6 +49,7 @@ _FORMATS = {
     ".arrow": _Format(read_arrow, "column"),
     ".feather": _Format(read_arrow, "column"),
     ".safetensors": _Format(lambda path, key, _: [read_safetensors(path, key)], "key"),
+    **dict.fromkeys(_JSON_LINES, _Format(read_json_lines, "column")),
 }
 _ZARR = _Format(read_zarr, "key")
 
@@ -66,14 +69,15 @@ def open_matrix(
     Parameters
     ----------
     source : path-like, or list of path-like
-        A file (.npy, .npz, .safetensors, .arrow, .feather, .parquet, or the folder of a Zarr store; the
-        suffix says the format), a pattern such as ``"data/*.npy"``, a folder, or several of these. Files of a
-        folder or pattern are taken in the order of their sorted names ("10.npy" before "9.npy"), of a folder
-        those with a known suffix that are not hidden.
+        A file (.npy, .npz, .safetensors, .arrow, .feather, .parquet, .jsonl or .ndjson, also with .gz, or the
+        folder of a Zarr store; the suffix says the format), a pattern such as ``"data/*.npy"``, a folder, or
+        several of these. Files of a folder or pattern are taken in the order of their sorted names ("10.npy"
+        before "9.npy"), of a folder those with a known suffix that are not hidden; JSON lines, which often
+        lie beside a matrix and hold none, only if `column` is given.
     key : str, optional
         Which array of .npz, .safetensors and Zarr; needed where there are several.
     column : str, optional
-        Which column of Arrow and Parquet; needed where several hold lists.
+        Which column of Arrow and Parquet, or field of JSON lines; needed where several hold lists.
     spill_folder : path-like, optional
         Where what has to be decoded or converted is kept, in an unnamed temporary file, if it takes more than
         256 MiB. Default: the system's folder for temporary files.
@@ -134,7 +138,8 @@ def find_files(source: Source, *, key: str | None = None, column: str | None = N
     """Return the files of a dataset, all of a known format, one of which at least has what is named."""
     if not is_source(source):
         raise TypeError(f"source must be a path or a list of paths, not {source!r:.80}")
-    paths = expand(source, _FORMATS)
+    listed = [suffix for suffix in _FORMATS if column is not None or suffix not in _JSON_LINES]
+    paths = expand(source, listed)
     formats = [_format_of(path) for path in paths]
     for option, value in (("key", key), ("column", column)):
         if value is not None and all(form.option != option for form in formats):
@@ -162,18 +167,18 @@ def open_file(
 def _format_of(path: Path) -> _Format:
     if path.is_dir():
         return _ZARR
-    found = _FORMATS.get(path.suffix.lower())
-    if found is None:
-        known = ", ".join(_FORMATS)
-        raise ValueError(f"{path}: unknown suffix {path.suffix!r}; the known ones are {known}")
-    return found
+    for suffix, form in _FORMATS.items():
+        if path.name.lower().endswith(suffix):
+            return form
+    known = ", ".join(_FORMATS)
+    raise ValueError(f"{path}: unknown suffix {path.suffix!r}; the known ones are {known}")
 
 
 def _read(path: Path, key: str | None, column: str | None, spool: Spool) -> list[Rows]:
     """Read the matrix of a file; whatever goes wrong is said of the file."""
     form = _format_of(path)
     wanted = {"key": key, "column": column, None: None}[form.option]
-    try:
+    with errors_of(path):
         if not path.is_dir():
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):  # a pipe, whose opening would wait
@@ -181,30 +186,6 @@ def _read(path: Path, key: str | None, column: str | None, spool: Spool) -> list
             if status.st_size == 0:
                 raise ValueError("is empty")
         return form.read(path, wanted, spool)
-    except ImportError:
-        raise
-    except ValueError as error:
-        message = _first_line(error)
-        raise ValueError(message if message.startswith(str(path)) else f"{path}: {message}") from error
-    except TypeError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-    except MemoryError as error:
-        raise MemoryError(f"{path}: {_first_line(error) or 'not enough memory'}") from error
-    except OSError as error:
-        if error.errno is None:  # how pyarrow says that a file is damaged
-            raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-        advice = "; every file of a dataset needs one: raise the limit (ulimit -n)"
-        raise OSError(
-            error.errno, f"{path}: {error.strerror}{advice if error.errno == errno.EMFILE else ''}"
-        ) from error
-    except Exception as error:  # whatever a library raises on a damaged file
-        raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _alike(files: Sequence[tuple[str, list[Rows]]], name: str, spool: Spool) -> list[tuple[str, list[Rows]]]:

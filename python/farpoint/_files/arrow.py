@@ -22,7 +22,7 @@ _LARGEST_EXPANSION = 1000
 
 def read_arrow(path: Path, column: str | None, spool: Spool) -> list[Rows]:
     """Return the rows of each record batch: where they lie, or decompressed into the spool."""
-    with _pyarrow(path) as pa:
+    with pyarrow_for(path) as pa:
         with pa.memory_map(str(path)) as source:
             whole = source.read_buffer()  # mapped as long as it, or an array over it, lives
 
@@ -64,7 +64,7 @@ def _columns(pa: Any, whole: Any, wanted: str | None, *, alone: bool) -> Iterato
 
 def read_parquet(path: Path, column: str | None, spool: Spool) -> list[Rows]:
     """Decode a column into the spool, some rows at a time."""
-    with _pyarrow(path) as pa:
+    with pyarrow_for(path) as pa:
         import pyarrow.parquet as pq
 
         # Mapped, and by row groups: otherwise pyarrow holds a group of encoded pages, or several groups.
@@ -95,7 +95,7 @@ def _matrices(batches: Iterator[Any], name: str) -> Iterator[Rows]:
 
 
 @contextmanager
-def _pyarrow(path: Path) -> Iterator[Any]:
+def pyarrow_for(path: Path) -> Iterator[Any]:
     """Return pyarrow to read a file with; take back what it holds of memory that it no longer uses."""
     try:
         import pyarrow as pa

@@ -63,4 +63,4 @@ def name_of(source: Source) -> str:
 def _is_listed(file: Path, suffixes: Collection[str]) -> bool:
     if file.name.startswith("."):
         return False
-    return is_zarr(file) if file.is_dir() else file.suffix.lower() in suffixes
+    return is_zarr(file) if file.is_dir() else file.name.lower().endswith(tuple(suffixes))

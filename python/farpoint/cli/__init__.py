@@ -1,7 +1,7 @@
 """The command line: farpoint select | dedup | hmin | report | info | demo.
 
 Exit status: 0 done; 2 bad input, with one line on standard error; 130 interrupted, by SIGTERM too. A command
-that fails writes nothing but its checkpoint.
+that fails writes nothing but its checkpoint, and the embeddings that it was told to keep.
 """
 
 from __future__ import annotations

@@ -30,11 +30,11 @@ def add_input(command: argparse.ArgumentParser) -> None:
         "input",
         metavar="IN",
         nargs="+",
-        help="matrix: .npy, .npz, .parquet, .arrow, .feather, .safetensors or Zarr; several files, patterns "
-        "and folders are one matrix, sorted by name within each pattern and folder",
+        help="matrix: .npy, .npz, .parquet, .arrow, .feather, .jsonl, .safetensors or Zarr; several files, "
+        "patterns and folders are one matrix, sorted by name within each pattern and folder",
     )
     command.add_argument("--key", help="array of .npz, .safetensors and Zarr")
-    command.add_argument("--column", help="column of .parquet, .arrow and .feather")
+    command.add_argument("--column", help="column of .parquet, .arrow and .feather, field of .jsonl")
 
 
 def open_input(options: argparse.Namespace) -> PartedMatrix:
@@ -91,11 +91,16 @@ def output_path(options: argparse.Namespace, suffixes: Collection[str]) -> Path 
     if options.output in (None, "-"):
         return None
     output = Path(options.output)
-    if output.suffix.lower() not in suffixes:
-        known = ", ".join(suffixes)
-        raise ValueError(f"{output}: unknown suffix {output.suffix!r}; the known ones are {known}")
+    check_suffix(output, suffixes)
     check_writable(output)
     return output
+
+
+def check_suffix(path: Path, suffixes: Collection[str]) -> None:
+    """Raise unless a file to write has one of the suffixes."""
+    if not path.name.lower().endswith(tuple(suffixes)):
+        known = ", ".join(suffixes)
+        raise ValueError(f"{path}: unknown suffix {path.suffix!r}; the known ones are {known}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 
 import farpoint
 from farpoint._atomic import atomic_write
-from farpoint.cli import _common
+from farpoint.cli import _common, _records
 
 
 def add(commands: Any) -> None:
@@ -22,10 +22,12 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "dedup",
         help="drop near-duplicates",
-        description="Drop rows that are nearer than a distance to a row that is kept. Without -o, numbers "
-        "of the rows that are kept go to standard output, one a line, rising.",
+        description="Drop rows that are nearer than a distance to a row that is kept, or the records that "
+        "they are the embeddings of. Without -o, numbers of the rows that are kept go to standard output, "
+        "one a line, rising.",
     )
     _common.add_input(command)
+    _records.add(command)
     command.add_argument(
         "--distance",
         type=float,
@@ -36,7 +38,7 @@ def add(commands: Any) -> None:
     _common.add_output(
         command,
         ".npy or .txt (the rows that are kept), .csv or .json (also the kept row nearest to each row, "
-        "and its distance)",
+        "and its distance); or the records that are kept: see there",
     )
     _common.add_computation(command)
     command.set_defaults(run=run)
@@ -44,21 +46,23 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Drop and write."""
-    output = _common.output_path(options, _WRITERS)
+    output = _records.output_path(options, _WRITERS)
+    given = _records.Input(options, output)
     with _common.progress(options, total_is_known=False) as progress:
-        matrix = _common.open_input(options)
+        matrix = given.matrix()
         found = farpoint.deduplicate(
             matrix, options.distance, progress=progress, **_common.computation(options)
         )
-    if output is not None:
-        _WRITERS[output.suffix.lower()](found, output)
+    with given.selected_are_written(found.kept):
+        if output is not None and not given.writes_records:
+            _WRITERS[output.suffix.lower()](found, output)
     if options.json:
         _common.print_json(_record(found))
-    elif output is None:
+    elif output is None and not given.writes_records:
         sys.stdout.write(_lines(found))
     if not options.quiet and not options.json:
         print(
-            f"{len(found):,} of {len(found.representatives):,} rows of {matrix.name} kept, "
+            f"{len(found):,} of {len(found.representatives):,} rows of {given.name or matrix.name} kept, "
             f"{len(found.dropped):,} dropped: within {found.distance:g} of a kept one ({found.metric}, "
             f"{found.info['backend']}, {found.info['seconds']:.2f} s)",
             file=sys.stderr,

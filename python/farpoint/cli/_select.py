@@ -17,7 +17,7 @@ import numpy as np
 import farpoint
 from farpoint._atomic import atomic_write
 from farpoint._files import name_of, read_npy
-from farpoint.cli import _common, _constraints
+from farpoint.cli import _common, _constraints, _records
 from farpoint.selection import Selection
 
 
@@ -26,12 +26,20 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "select",
         help="select rows",
-        description="Select the most evenly spread rows. Without -o, row numbers go to standard output, one "
-        "a line, in the order of selection.",
+        description="Select the most evenly spread rows, or the records that they are the embeddings of. "
+        "Without -o, row numbers go to standard output, one a line, in the order of selection.",
     )
     _common.add_input(command)
+    _records.add(command)
     command.add_argument("-k", type=_count, metavar="N", help="how many: 500, or a fraction such as 0.1")
-    _common.add_output(command, ".npz (everything), .npy (row numbers), .csv, .json or .txt")
+    _common.add_output(
+        command, ".npz (everything), .npy (row numbers), .csv, .json or .txt; or the records: see there"
+    )
+    command.add_argument(
+        "--save-selection", metavar="FILE", help="the selection too, where OUT gets records; as OUT"
+    )
+    command.add_argument("--order-column", metavar="NAME", help="add each record's place in the selection")
+    command.add_argument("--radius-column", metavar="NAME", help="add each record's radius")
     command.add_argument("--start", type=_start, help="row number, center or random (default: 0)")
     command.add_argument("--seed", type=int, help="for --start random, and --refine")
     command.add_argument(
@@ -72,7 +80,12 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Select and write."""
-    output = _common.output_path(options, _WRITERS)
+    output = _records.output_path(options, _WRITERS)
+    if options.save_selection is not None:
+        _common.check_suffix(Path(options.save_selection), _WRITERS)
+    columns = {"order": options.order_column, "radius": options.radius_column}
+    columns = {what: name for what, name in columns.items() if name is not None}
+    given = _records.Input(options, output, added=list(columns.values()), beside=[options.save_selection])
     selected = None if options.selected is None else _row_numbers(Path(options.selected))
     exclude = None if options.exclude is None else _row_numbers(Path(options.exclude), may_be_mask=True)
     constraints = {**_constraints.arguments(options), "exclude": exclude}
@@ -89,26 +102,32 @@ def run(options: argparse.Namespace) -> None:
             **_common.computation(options),
         }
         if options.ray is not None:
-            name = name_of(options.input)
-            selection = _select_on_ray(options, arguments, constraints)
+            name = name_of(given.matrix_source)
+            selection = _select_on_ray(options, given.matrix_source, arguments, constraints)
+            given.check_rows(selection.info["n"], name)
         elif options.actors is not None:
             raise ValueError("--actors has no meaning without --ray")
         else:
-            matrix = _common.open_input(options)
+            matrix = given.matrix()
             name = matrix.name
             selection = farpoint.select(matrix, options.k, refine=options.refine, **constraints, **arguments)
-    if output is not None:
-        _WRITERS[output.suffix.lower()](selection, output)
+    values = {"order": np.arange(len(selection)), "radius": selection.radii}
+    added = {name: values[what] for what, name in columns.items()}
+    with given.selected_are_written(selection.indices, added):
+        if output is not None and not given.writes_records:
+            _write(selection, output)
+        if options.save_selection is not None:
+            _write(selection, Path(options.save_selection))
     if options.json:
         _common.print_json(_record(selection))
-    elif output is None:
+    elif output is None and not given.writes_records:
         sys.stdout.write("".join(f"{row}\n" for row in selection.indices.tolist()))
     if not options.quiet and not options.json:
-        print(_summary(selection, name), file=sys.stderr)
+        print(_summary(selection, given.name or name), file=sys.stderr)
 
 
 def _select_on_ray(
-    options: argparse.Namespace, arguments: dict[str, Any], constraints: dict[str, Any]
+    options: argparse.Namespace, source: Any, arguments: dict[str, Any], constraints: dict[str, Any]
 ) -> Selection:
     given = [name for name, value in constraints.items() if value is not None]
     if given:
@@ -121,7 +140,7 @@ def _select_on_ray(
 
     with _cluster(options.ray):
         return distributed.select(
-            options.input,
+            source,
             options.k,
             actors=options.actors,
             key=options.key,
@@ -224,6 +243,10 @@ def _numpy_row_numbers(path: Path, may_be_mask: bool) -> Any:
             f"{rows.dtype}"
         )
     return rows
+
+
+def _write(selection: Selection, path: Path) -> None:
+    _WRITERS[path.suffix.lower()](selection, path)
 
 
 def _write_csv(selection: Selection, path: Path) -> None:
