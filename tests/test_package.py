@@ -79,8 +79,8 @@ def test_importing_is_light() -> None:
         import farpoint.datasets
         for name in farpoint.__all__:
             getattr(farpoint, name)
-        heavy = {"cupy", "datasets", "gzip", "jinja2", "matplotlib", "numba", "pandas", "polars", "pyarrow", "ray"}
-        heavy |= {"sentence_transformers", "sklearn", "torch", "tqdm", "zarr"}
+        heavy = {"cupy", "datasets", "gzip", "jinja2", "matplotlib", "numba", "pandas", "polars", "pyarrow"}
+        heavy |= {"ray", "sentence_transformers", "sklearn", "torch", "tqdm", "zarr"}
         print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
         """
     )

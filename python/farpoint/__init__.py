@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from farpoint._files import open_matrix
     from farpoint.deduplication import Deduplication, deduplicate
     from farpoint.refinement import refine
-    from farpoint.reporting import report
+    from farpoint.reporting import Report, report
     from farpoint.selection import Locations, Selection
 
     __version__: str
@@ -42,6 +42,7 @@ _MODULES = {
     "Deduplication": "deduplication",
     "Locations": "selection",
     "Nearest": "_api",
+    "Report": "reporting",
     "Selection": "selection",
     "covering_radius": "_api",
     "deduplicate": "deduplication",
@@ -62,6 +63,7 @@ __all__ = [
     "Deduplication",
     "Locations",
     "Nearest",
+    "Report",
     "Selection",
     "__version__",
     "covering_radius",
