@@ -521,7 +521,7 @@ def test_the_command_writes_a_page(folder: Path, capsys: pytest.CaptureFixture[s
     assert sorted(path.name for path in folder.glob("*.html")) == ["report.html", "small.html"]
 
 
-@pytest.mark.parametrize("arguments", [["texts.txt"], ["texts.jsonl.gz", "--text-field", "body"]])
+@pytest.mark.parametrize("arguments", [["texts.txt"], ["texts.jsonl.gz", "--text", "body"]])
 def test_texts_are_read(folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "s.npz", "x.npy", "--texts", *arguments, "-o", "page.html"]) == 0
     facts = collect(farpoint.Selection.load("s.npz"), X)
@@ -587,10 +587,10 @@ def test_a_terminal_sees_progress(
         (["s.npz", "x.npy", "--texts", "latin.txt"], "latin.txt cannot be read"),
         (["s.npz", "x.npy", "--texts", "cut.txt.gz"], "cut.txt.gz cannot be read"),
         (["s.npz", "x.npy", "--texts", "texts.jsonl.gz"], "which field"),
-        (["s.npz", "x.npy", "--texts", "texts.jsonl.gz", "--text-field", "x"], "line 1 has no string 'x'"),
-        (["s.npz", "x.npy", "--texts", "bad.jsonl", "--text-field", "x"], "bad.jsonl, line 1 is not JSON"),
-        (["s.npz", "x.npy", "--texts", "texts.txt", "--text-field", "x"], "has no fields"),
-        (["s.npz", "x.npy", "--text-field", "x"], "no meaning without --texts"),
+        (["s.npz", "x.npy", "--texts", "texts.jsonl.gz", "--text", "x"], "line 1 has no field 'x'"),
+        (["s.npz", "x.npy", "--texts", "bad.jsonl", "--text", "x"], "bad.jsonl: line 1 is not a JSON object"),
+        (["s.npz", "x.npy", "--texts", "texts.txt", "--text", "x"], "has no fields"),
+        (["s.npz", "x.npy", "--text", "x"], "no meaning without --texts"),
         (["s.npz", "--key", "x"], "--key has no meaning without X"),
         (["s.npz", "x.npy", "--sample", "0"], "sample must be an integer of at least 1"),
         (["s.npz", "--json", "-o", "-"], "both write to standard output"),

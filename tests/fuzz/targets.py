@@ -132,7 +132,7 @@ def _read_checkpoint(path: Path, options: dict[str, str]) -> Arrays:
 
 
 def _read_texts(path: Path, options: dict[str, str]) -> Arrays:
-    return {"texts": np.array(json.dumps(read_texts(path, options.get("field"))))}
+    return {"texts": np.array(json.dumps(read_texts(path, None)))}
 
 
 def _read_records(path: Path, options: dict[str, str]) -> Arrays:
@@ -266,8 +266,6 @@ def _decoded_texts(path: Path, options: dict[str, str]) -> Arrays:
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines = lines[:-1] if not lines[-1] else lines
-    if "field" in options:
-        lines = [json.loads(line)[options["field"]] for line in lines]
     return {"texts": np.array(json.dumps(lines))}
 
 
@@ -369,12 +367,11 @@ def _arrow_seeds() -> Iterator[Seed]:
 
 
 def _text_seeds() -> Iterator[Seed]:
-    texts = ["plain", "", "\u00e4\u2028\x85\x00 \U0001f600", "x" * 300]
-    lines = "".join(f"{text}\n" for text in texts).encode()
-    records = "".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts).encode()
-    for suffix, content, options in (("txt", lines, {}), ("jsonl", records, {"field": "text"})):
-        yield Seed(suffix, content, options)
-        yield Seed(f"{suffix}.gz", gzip.compress(content, mtime=0), options)
+    lines = "".join(
+        f"{text}\n" for text in ("plain", "", "\u00e4\u2028\x85\x00 \U0001f600", "x" * 300)
+    ).encode()
+    yield Seed("txt", lines, {})
+    yield Seed("txt.gz", gzip.compress(lines, mtime=0), {})
 
 
 def _json_seeds() -> Iterator[Seed]:

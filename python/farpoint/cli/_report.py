@@ -39,9 +39,11 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--texts",
         metavar="FILE",
-        help="what each row stands for: .txt, a line a row, or .jsonl with --text-field; .gz may follow",
+        help="what each row stands for: records with --text, or a text a line (.txt, .txt.gz)",
     )
-    command.add_argument("--text-field", metavar="NAME", help="field of .jsonl that is the text")
+    command.add_argument(
+        "--text", metavar="FIELD", help="field of the records that is the text, or a template of several"
+    )
     _common.add_output(command, f".html (default: {_DEFAULT_OUTPUT}, or none with --json)")
     command.add_argument("--title", default=reporting.TITLE, help=f"default: {reporting.TITLE}")
     command.add_argument(
@@ -82,9 +84,9 @@ def run(options: argparse.Namespace) -> None:
 
         if not options.input:
             raise ValueError("--texts is of rows that are found in X: give X too")
-        texts = read_texts(Path(options.texts), options.text_field)
-    elif options.text_field is not None:
-        raise ValueError("--text-field has no meaning without --texts")
+        texts = read_texts(Path(options.texts), options.text)
+    elif options.text is not None:
+        raise ValueError("--text has no meaning without --texts")
     X = None
     if options.input:
         X = farpoint.open_matrix(options.input, key=options.key, column=options.column)
