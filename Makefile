@@ -1,6 +1,7 @@
 # make demo    set up .venv, install farpoint, run it on real embeddings
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
+# make aarch64-test    the C++ tests cross-compiled for 64-bit Arm, under QEMU, with NEON's byte products and without
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600")
@@ -40,7 +41,7 @@ INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
 .PHONY: demo test test-cpp test-python peers lint soak fuzz bench bench-kernels format stub clean
-.PHONY: sanitize sanitize-address sanitize-thread
+.PHONY: aarch64-test aarch64-build sanitize sanitize-address sanitize-thread
 .PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
 
 $(VENV)/.created:
@@ -117,6 +118,28 @@ fuzz: $(VENV)/.test
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/run.py $(BENCH_ARGUMENTS)
+
+# --- 64-bit Arm ----------------------------------------------------------------------------------------------------
+#
+# On a processor with all that QEMU knows, and on one without byte products; `make -j 2 aarch64-test` runs both at a time.
+# What a level is worth shows only where it is used, so each must have the levels that it is known to have.
+# Left out are two cases that take longer under emulation than all others together, and test no kernel.
+
+LEVELS_max := baseline neondot
+LEVELS_cortex-a53 := baseline
+SLOW_EMULATED := buckets: what is kept away from,buckets: lines*
+
+aarch64-test: aarch64-test-max aarch64-test-cortex-a53
+
+aarch64-build: $(VENV)/.created
+	tools/system_packages.sh aarch64
+	$(CMAKE) -S . -B build/aarch64 --toolchain cmake/aarch64.cmake -DFARPOINT_PYTHON=OFF \
+	  -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
+	$(BIN)/cmake --build build/aarch64 --target farpoint_tests
+
+aarch64-test-%: aarch64-build
+	FARPOINT_TEST_SIMD_LEVELS="$(LEVELS_$*)" qemu-aarch64 -cpu $* build/aarch64/csrc/tests/farpoint_tests \
+	  --test-case-exclude="$(SLOW_EMULATED)"
 
 # --- Sanitizers ----------------------------------------------------------------------------------------------------
 #
