@@ -1,6 +1,7 @@
 # make demo    set up .venv, install farpoint, run it on real embeddings
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
+# make wheel   under dist/, tagged by auditwheel and tested in an empty environment without a compiler
 # make aarch64-test    the C++ tests cross-compiled for 64-bit Arm, under QEMU, with NEON's byte products and without
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
@@ -10,6 +11,7 @@
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
 # make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
+# make cuda-wheel          cuda-check, and the wheel farpoint-cuda13 of what it compiled, tested beside farpoint's
 # make cuda-emulate-test   the CUDA engine's tests on the processor, over an emulation of the device
 # make gpu-test            on a machine with a GPU: all tests, compute-sanitizer;  make gpu-bench  its benchmark
 #                          With NO_VENV=1 these four install nothing and use what PYTHON already has.
@@ -41,8 +43,8 @@ INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
 .PHONY: demo test test-cpp test-python peers lint soak fuzz bench bench-kernels format stub clean
-.PHONY: aarch64-test aarch64-build sanitize sanitize-address sanitize-thread
-.PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
+.PHONY: wheel aarch64-test aarch64-build sanitize sanitize-address sanitize-thread
+.PHONY: cuda-check cuda-wheel cuda-emulate-test gpu-site gpu-test gpu-bench
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -90,12 +92,20 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check $(PY)
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/python tools/check_wheel_targets.py
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(CMAKE) -S . -B build/lint -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DSKBUILD_PROJECT_VERSION=0 \
 	  -DFARPOINT_CUDA=EMULATE
 	printf '%s\n' $(TIDY) | xargs -P 2 -n 1 $(BIN)/clang-tidy -p build/lint --quiet
 	$(BIN)/python tools/stub.py --check
+
+# From the build folder of the editable install: nothing is compiled twice.
+wheel: $(VENV)/.dev
+	rm -rf build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps $(WITHOUT_CUDA) \
+	  --config-settings=cmake.define.FARPOINT_WERROR=ON --wheel-dir build/wheel .
+	$(BIN)/python tools/check_wheel.py --output dist build/wheel/*.whl
 
 bench-kernels: $(VENV)/.created
 	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE
@@ -208,6 +218,13 @@ cuda-check: $(CUDA_READY)
 ifndef NO_VENV
 	$(CUDA_PYTHON) tools/stub.py --check --cuda build/cuda
 endif
+
+# From the build folder of cuda-check: no kernel is compiled twice. Tested beside the wheel of farpoint.
+cuda-wheel: wheel cuda-check
+	rm -rf build/cuda-wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  --config-settings=build-dir=$(CURDIR)/build/cuda --wheel-dir build/cuda-wheel ./distributions/cuda13
+	$(BIN)/python tools/check_wheel.py --output dist build/wheel/*.whl build/cuda-wheel/*.whl
 
 cuda-emulate-test: $(CUDA_READY)
 	$(CUDA_CMAKE) -S . -B build/emulate $(EXTENSION) -DFARPOINT_CUDA=EMULATE

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests; with the argument
-# aarch64 also a compiler for 64-bit Arm and QEMU. On Debian and its relatives, through apt-get, where that is allowed;
-# elsewhere it says what is missing and goes on.
+# Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests; for the arguments
+# aarch64, a compiler for 64-bit Arm and QEMU, and ccache, itself. On Debian and its relatives, through apt-get, where
+# that is allowed; elsewhere it says what is missing and goes on.
 set -eu
 
 python="${PYTHON:-python3}"
@@ -12,10 +12,16 @@ command -v c++ >/dev/null 2>&1 || missing="$missing g++"
     not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' >/dev/null 2>&1 ||
     missing="$missing python3-dev"
 [ -e /usr/include/doctest/doctest.h ] || missing="$missing doctest-dev"
-if [ "${1:-}" = aarch64 ]; then
-    command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || missing="$missing g++-aarch64-linux-gnu"
-    command -v qemu-aarch64 >/dev/null 2>&1 || missing="$missing qemu-user"
-fi
+for wanted in "$@"; do
+    case "$wanted" in
+    aarch64)
+        command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || missing="$missing g++-aarch64-linux-gnu"
+        command -v qemu-aarch64 >/dev/null 2>&1 || missing="$missing qemu-user"
+        ;;
+    ccache) command -v ccache >/dev/null 2>&1 || missing="$missing ccache" ;;
+    *) echo "unknown: $wanted (known: aarch64, ccache)" >&2 && exit 2 ;;
+    esac
+done
 [ -n "$missing" ] || exit 0
 
 as_root=""
