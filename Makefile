@@ -2,6 +2,8 @@
 # make test    set up .venv, install farpoint for testing, run every test (C++ and Python)
 # make lint    formats, static analysis, types, spelling, the stub
 # make docs    the documentation site, under build/docs
+# make wheel   under dist/, tagged by auditwheel and tested in an empty environment without a compiler
+# make aarch64-test    the C++ tests cross-compiled for 64-bit Arm, under QEMU, with NEON's byte products and without
 # make sanitize    the tests under AddressSanitizer and UBSan (sanitize-address) and ThreadSanitizer (sanitize-thread)
 # make fuzz    ten minutes of damaged files against everything that reads files (FUZZ_ARGUMENTS="--seconds 3600")
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600"), then a
@@ -11,6 +13,7 @@
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
 # make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
+# make cuda-wheel          cuda-check, and the wheel farpoint-cuda13 of what it compiled, tested beside farpoint's
 # make cuda-emulate-test   the CUDA engine's tests on the processor, over an emulation of the device
 # make gpu-test            on a machine with a GPU: all tests, compute-sanitizer;  make gpu-bench  its benchmark
 #                          With NO_VENV=1 these four install nothing and use what PYTHON already has.
@@ -42,8 +45,8 @@ INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
 .PHONY: demo test test-cpp test-python peers lint docs soak fuzz bench bench-kernels format stub clean
-.PHONY: sanitize sanitize-address sanitize-thread
-.PHONY: cuda-check cuda-emulate-test gpu-site gpu-test gpu-bench
+.PHONY: wheel aarch64-test aarch64-build sanitize sanitize-address sanitize-thread
+.PHONY: cuda-check cuda-wheel cuda-emulate-test gpu-site gpu-test gpu-bench
 
 $(VENV)/.created:
 	tools/system_packages.sh
@@ -97,6 +100,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check $(PY)
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/python tools/check_wheel_targets.py
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(CMAKE) -S . -B build/lint -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DSKBUILD_PROJECT_VERSION=0 \
@@ -106,6 +110,12 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -b html -W --keep-going docs build/docs
+# From the build folder of the editable install: nothing is compiled twice.
+wheel: $(VENV)/.dev
+	rm -rf build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps $(WITHOUT_CUDA) \
+	  --config-settings=cmake.define.FARPOINT_WERROR=ON --wheel-dir build/wheel .
+	$(BIN)/python tools/check_wheel.py --output dist build/wheel/*.whl
 
 bench-kernels: $(VENV)/.created
 	$(CMAKE) -S . -B build/tests -DFARPOINT_PYTHON=OFF -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=EMULATE
@@ -129,6 +139,28 @@ fuzz: $(VENV)/.test
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/run.py $(BENCH_ARGUMENTS)
+
+# --- 64-bit Arm ----------------------------------------------------------------------------------------------------
+#
+# On a processor with all that QEMU knows, and on one without byte products; `make -j 2 aarch64-test` runs both at a time.
+# What a level is worth shows only where it is used, so each must have the levels that it is known to have.
+# Left out are two cases that take longer under emulation than all others together, and test no kernel.
+
+LEVELS_max := baseline neondot
+LEVELS_cortex-a53 := baseline
+SLOW_EMULATED := buckets: what is kept away from,buckets: lines*
+
+aarch64-test: aarch64-test-max aarch64-test-cortex-a53
+
+aarch64-build: $(VENV)/.created
+	tools/system_packages.sh aarch64
+	$(CMAKE) -S . -B build/aarch64 --toolchain cmake/aarch64.cmake -DFARPOINT_PYTHON=OFF \
+	  -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
+	$(BIN)/cmake --build build/aarch64 --target farpoint_tests
+
+aarch64-test-%: aarch64-build
+	FARPOINT_TEST_SIMD_LEVELS="$(LEVELS_$*)" qemu-aarch64 -cpu $* build/aarch64/csrc/tests/farpoint_tests \
+	  --test-case-exclude="$(SLOW_EMULATED)"
 
 # --- Sanitizers ----------------------------------------------------------------------------------------------------
 #
@@ -197,6 +229,13 @@ cuda-check: $(CUDA_READY)
 ifndef NO_VENV
 	$(CUDA_PYTHON) tools/stub.py --check --cuda build/cuda
 endif
+
+# From the build folder of cuda-check: no kernel is compiled twice. Tested beside the wheel of farpoint.
+cuda-wheel: wheel cuda-check
+	rm -rf build/cuda-wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  --config-settings=build-dir=$(CURDIR)/build/cuda --wheel-dir build/cuda-wheel ./distributions/cuda13
+	$(BIN)/python tools/check_wheel.py --output dist build/wheel/*.whl build/cuda-wheel/*.whl
 
 cuda-emulate-test: $(CUDA_READY)
 	$(CUDA_CMAKE) -S . -B build/emulate $(EXTENSION) -DFARPOINT_CUDA=EMULATE

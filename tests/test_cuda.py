@@ -522,4 +522,6 @@ except ImportError as error:
 print(farpoint.show_config("dict")["backends"]["cuda"]["reason"].partition(":")[0])
 """
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert found.stdout.split() == ["False", "False", "raised", "ImportError"], found.stdout + found.stderr
+    assert found.stdout.split() == ["False", "False", "raised", "ModuleNotFoundError"], (
+        found.stdout + found.stderr
+    )

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests. On Debian
-# and its relatives, through apt-get, where that is allowed; elsewhere it says what is missing and goes on.
-# With the argument `browser`: also what tests of pages need, Chromium and its driver.
+# Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests; for the argument
+# aarch64 a compiler for 64-bit Arm and QEMU, for browser what tests of pages need, for ccache itself. On Debian and its
+# relatives, through apt-get, where that is allowed; elsewhere it says what is missing and goes on.
 set -eu
 
 python="${PYTHON:-python3}"
@@ -14,14 +14,16 @@ command -v c++ >/dev/null 2>&1 || missing="$missing g++"
 [ -e /usr/include/doctest/doctest.h ] || missing="$missing doctest-dev"
 for wanted in "$@"; do
     case "$wanted" in
+    aarch64)
+        command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || missing="$missing g++-aarch64-linux-gnu"
+        command -v qemu-aarch64 >/dev/null 2>&1 || missing="$missing qemu-user"
+        ;;
     browser)
         command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
         command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
         ;;
-    *)
-        echo "what is $wanted? system_packages.sh knows: browser" >&2
-        exit 2
-        ;;
+    ccache) command -v ccache >/dev/null 2>&1 || missing="$missing ccache" ;;
+    *) echo "unknown: $wanted (known: aarch64, browser, ccache)" >&2 && exit 2 ;;
     esac
 done
 [ -n "$missing" ] || exit 0

@@ -1,11 +1,13 @@
-"""The CUDA engine: the extension farpoint._cuda behind the backend protocol.
+"""The CUDA engine: the extension _cuda behind the backend protocol.
 
-The extension is imported, and the driver touched, when something here is asked for: by name, for a device
-array, or because "auto" meets enough work (backends/__init__.py).
+It is built into farpoint, or comes beside it in a distribution of its own. The extension is imported, and the
+driver touched, when something here is asked for: by name, for a device array, or because "auto" meets enough
+work (backends/__init__.py).
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from functools import cache
@@ -25,20 +27,45 @@ from farpoint.backends._protocol import (
     ValueArray,
 )
 
+# Where the extension may be, the first that has it: in this package, or in that of distributions/cuda13.
+PACKAGES = ("farpoint", "farpoint_cuda13")
 # For tests: the bytes of device memory that a call may take.
 MEMORY_VARIABLE = "FARPOINT_TEST_DEVICE_MEMORY"
 
 
 @cache
+def _package() -> str | None:
+    """Return the package that has the extension, if any has."""
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) and importlib.util.find_spec(f"{package}._cuda"):
+            return package
+    return None
+
+
 def _present() -> bool:
-    return importlib.util.find_spec("farpoint._cuda") is not None
+    return _package() is not None
+
+
+def _other_version() -> str | None:
+    """Say so if the extension comes in a distribution of its own that is of another version than farpoint."""
+    from importlib.metadata import version  # takes as long as a tenth of the package
+
+    package = _package()
+    if package in (None, PACKAGES[0]):
+        return None
+    distribution = str(package).replace("_", "-")
+    found, wanted = version(distribution), version("farpoint")
+    if found == wanted:
+        return None
+    return (
+        f"{distribution} {found} is installed with farpoint {wanted}, and both must be of one version "
+        f'(pip install "{distribution}=={wanted}")'
+    )
 
 
 def _extension() -> Any:
     # An extension that is there but broken raises here, whatever it raises: it is never passed over.
-    from farpoint import _cuda
-
-    return _cuda
+    return importlib.import_module(f"{_package()}._cuda")
 
 
 def _argument(matrix: HostMatrix | DeviceMatrix) -> Any:
@@ -78,17 +105,17 @@ class CudaBackend:
     )
 
     def present(self) -> bool:
-        """Whether farpoint was built with CUDA; imports nothing."""
+        """Whether the extension is there; imports none of it."""
         return _present()
 
     def unavailable(self) -> str | None:
         """Return why no device can be used here, if none can."""
         if not _present():
             return (
-                "farpoint was built without CUDA (with nvcc 12 or later, "
+                "farpoint was built without CUDA (the wheel farpoint-cuda13 adds it; with nvcc 12 or later, "
                 "pip install --config-settings=cmake.define.FARPOINT_CUDA=ON builds it in)"
             )
-        return str(_extension().unavailable()) or None
+        return _other_version() or str(_extension().unavailable()) or None
 
     def device_count(self) -> int:
         """How many devices there are."""
