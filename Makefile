@@ -40,7 +40,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 WITHOUT_CUDA := --config-settings=cmake.define.FARPOINT_CUDA=OFF
 # Without isolation the build folder is reused, so that a second build compiles only what changed.
 INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
-# Warnings are errors for developers. The demo is for users, whose compilers may warn of more.
+# Warnings are errors for developers. The demo is for users, whose compilers may warn of more; where tests are installed
+# it is a developer's, and nothing is compiled again.
 INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
@@ -56,7 +57,7 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.created $(SOURCES)
-	$(INSTALL) ".[progress,report]"
+	$(if $(wildcard $(VENV)/.test),$(INSTALL_STRICT),$(INSTALL)) ".[progress,report]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
@@ -110,6 +111,7 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -b html -W --keep-going docs build/docs
+
 # From the build folder of the editable install: nothing is compiled twice.
 wheel: $(VENV)/.dev
 	rm -rf build/wheel
