@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from farpoint._config import show_config
     from farpoint._files import open_matrix
+    from farpoint._uniformity import Uniformity, uniformity
     from farpoint.deduplication import Deduplication, deduplicate
     from farpoint.refinement import refine
     from farpoint.selection import Locations, Selection
@@ -42,6 +43,7 @@ _MODULES = {
     "Locations": "selection",
     "Nearest": "_api",
     "Selection": "selection",
+    "Uniformity": "_uniformity",
     "covering_radius": "_api",
     "deduplicate": "deduplication",
     "extend": "_api",
@@ -52,6 +54,7 @@ _MODULES = {
     "refine": "refinement",
     "select": "_api",
     "show_config": "_config",
+    "uniformity": "_uniformity",
     "update": "_api",
 }
 
@@ -61,6 +64,7 @@ __all__ = [
     "Locations",
     "Nearest",
     "Selection",
+    "Uniformity",
     "__version__",
     "covering_radius",
     "deduplicate",
@@ -72,6 +76,7 @@ __all__ = [
     "refine",
     "select",
     "show_config",
+    "uniformity",
     "update",
 ]
 

@@ -5,7 +5,8 @@ them are close. With F(r) the probability that two points are within r of each o
 
 - The union bound: ``P(h_min < r) <= n (n - 1) / 2 F(r)``, always. A density of at most ``max_density`` puts
   at most ``max_density V_d r^d`` into any ball of radius r, V_d the volume of the unit ball. So with
-  probability ``1 - delta`` or more, h_min is at least ``(2 delta / (max_density n (n - 1) V_d))^(1/d)``: `h_min_bound`.
+  probability ``1 - delta`` or more, h_min is at least
+  ``(2 delta / (max_density n (n - 1) V_d))^(1/d)``: `h_min_bound`.
 - Close pairs are rare and nearly independent: ``P(h_min > r) ~ (1 - F(r))^(n (n - 1) / 2)``, exact for two
   points, with an error that vanishes as n grows. `h_min_quantile` and `expected_h_min` are this law's, for
   domains whose F is known exactly.
