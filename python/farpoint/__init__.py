@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from farpoint._config import show_config
     from farpoint._files import open_matrix
+    from farpoint._uniformity import Uniformity, uniformity
     from farpoint.deduplication import Deduplication, deduplicate
     from farpoint.refinement import refine
     from farpoint.reporting import Report, report
@@ -44,6 +45,7 @@ _MODULES = {
     "Nearest": "_api",
     "Report": "reporting",
     "Selection": "selection",
+    "Uniformity": "_uniformity",
     "covering_radius": "_api",
     "deduplicate": "deduplication",
     "extend": "_api",
@@ -55,6 +57,7 @@ _MODULES = {
     "report": "reporting",
     "select": "_api",
     "show_config": "_config",
+    "uniformity": "_uniformity",
     "update": "_api",
 }
 
@@ -65,6 +68,7 @@ __all__ = [
     "Nearest",
     "Report",
     "Selection",
+    "Uniformity",
     "__version__",
     "covering_radius",
     "deduplicate",
@@ -77,6 +81,7 @@ __all__ = [
     "report",
     "select",
     "show_config",
+    "uniformity",
     "update",
 ]
 

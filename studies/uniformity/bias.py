@@ -1,0 +1,114 @@
+"""Claim 1: points from a more uniform density have a larger h_min.
+
+For each density, dimension, number of points and bias, `seeds` sets of points are drawn. Told of them: quantiles of
+h_min, the union bound (farpoint.theory.h_min_bound with the density's largest value), the share of the sets that
+keep it, and the slope of log h_min against log n, which theory says is -2/d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+import farpoint
+from farpoint import theory
+from studies.uniformity.densities import DENSITIES
+
+DELTAS = (0.05, 0.2, 0.5)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much to draw."""
+
+    sizes: tuple[int, ...] = (250, 500, 1000, 2000, 4000)
+    seeds: int = 100
+
+
+SMALL = Settings((100, 400), 60)
+LARGE = Settings((250, 1000, 4000, 16_000), 200)
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Draw and measure."""
+    rows = []
+    for name, density in DENSITIES.items():
+        for d in density.dimensions:
+            for bias in density.biases:
+                for n in settings.sizes:
+                    rows.append(
+                        {
+                            "density": name,
+                            "d": d,
+                            "bias": bias,
+                            "n": n,
+                            **_measure(name, d, bias, n, settings),
+                        }
+                    )
+    return {
+        "settings": vars(settings),
+        "rows": rows,
+        "slopes": _slopes(rows),
+        "directions": _directions(rows),
+    }
+
+
+def _measure(name: str, d: int, bias: float, n: int, settings: Settings) -> dict[str, Any]:
+    density = DENSITIES[name]
+    found = np.array(
+        [
+            farpoint.h_min(density.draw(bias, n, d, np.random.default_rng((seed, n, d)))).value
+            for seed in range(settings.seeds)
+        ]
+    )
+    m, maximum = density.local(d), density.maximum(bias, d)
+    bounds = {delta: theory.h_min_bound(n, m, delta=delta, max_density=maximum) for delta in DELTAS}
+    return {
+        "max_density": maximum,
+        "quantiles": np.quantile(found, QUANTILES).tolist(),
+        "bounds": {str(delta): bound for delta, bound in bounds.items()},
+        "kept": {str(delta): float(np.mean(found >= bound)) for delta, bound in bounds.items()},
+    }
+
+
+def _groups(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return groups
+
+
+def _slopes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fit log of the median h_min against log n, beside -2 / (dimension of the support)."""
+    median = QUANTILES.index(0.5)
+    found = []
+    for (name, d, bias), group in _groups(rows, "density", "d", "bias").items():
+        n, h = [row["n"] for row in group], [row["quantiles"][median] for row in group]
+        slope = float(np.polyfit(np.log(n), np.log(h), 1)[0])
+        found.append(
+            {"density": name, "d": d, "bias": bias, "slope": slope, "theory": -2 / DENSITIES[name].local(d)}
+        )
+    return found
+
+
+def _directions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spearman's correlation of the median h_min with the bias: -1 where each bias has a smaller one."""
+    median = QUANTILES.index(0.5)
+    return [
+        {
+            "density": name,
+            "d": d,
+            "n": n,
+            "spearman": float(
+                scipy.stats.spearmanr(
+                    [row["bias"] for row in group], [row["quantiles"][median] for row in group]
+                ).statistic
+            ),
+            "ratio": group[-1]["quantiles"][median] / group[0]["quantiles"][median],
+        }
+        for (name, d, n), group in _groups(rows, "density", "d", "n").items()
+    ]
