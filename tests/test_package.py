@@ -26,13 +26,14 @@ PUBLIC_MODULES = [
     "farpoint._api",
     "farpoint._config",
     "farpoint._files",
+    "farpoint._neighbours",
     "farpoint._records.text",
     "farpoint.datasets",
+    "farpoint._uniformity",
     "farpoint.deduplication",
     "farpoint.refinement",
     "farpoint.reporting",
     "farpoint.reporting.collecting",
-    "farpoint.reporting.neighbours",
     "farpoint.selection",
 ]
 

@@ -17,9 +17,9 @@ import pytest
 
 import farpoint
 from farpoint import reporting
+from farpoint._neighbours import nearest_others
 from farpoint.cli import main
 from farpoint.reporting.collecting import collect
-from farpoint.reporting.neighbours import nearest_others
 from farpoint.reporting.palette import DARK, LIGHT, stand_ins
 from farpoint.reporting.projection import PrincipalAxes
 from farpoint.reporting.texts import read_texts
@@ -75,8 +75,8 @@ def brute_force(X: Any, metric: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
 def test_nearest_others_are_those_of_all_distances(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that there are many pieces, and halves of them.
-    monkeypatch.setattr(reporting.neighbours, "_PIECE_ROWS", 150)
-    monkeypatch.setattr(reporting.neighbours, "_FEW_PAIRS", 200)
+    monkeypatch.setattr(farpoint._neighbours, "_PIECE_ROWS", 150)
+    monkeypatch.setattr(farpoint._neighbours, "_FEW_PAIRS", 200)
     repeated = np.concatenate((X, X[:30], X[:30]))
     distances, indices = brute_force(repeated, metric)
     parted = farpoint._parts.PartedMatrix(

@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from farpoint._special import log_incomplete_beta, log_incomplete_gamma
 
-__all__ = ["DOMAINS", "ball_volume", "expected_h_min", "h_min_bound", "h_min_quantile", "pair_probability"]
+__all__ = ["ball_volume", "expected_h_min", "h_min_bound", "h_min_quantile", "pair_probability"]
 
 _LogProbability = Callable[[float], float]
 

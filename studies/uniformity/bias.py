@@ -35,20 +35,13 @@ LARGE = Settings((250, 1000, 4000, 16_000), 200)
 
 def run(settings: Settings) -> dict[str, Any]:
     """Draw and measure."""
-    rows = []
-    for name, density in DENSITIES.items():
-        for d in density.dimensions:
-            for bias in density.biases:
-                for n in settings.sizes:
-                    rows.append(
-                        {
-                            "density": name,
-                            "d": d,
-                            "bias": bias,
-                            "n": n,
-                            **_measure(name, d, bias, n, settings),
-                        }
-                    )
+    rows = [
+        {"density": name, "d": d, "bias": bias, "n": n, **_measure(name, d, bias, n, settings)}
+        for name, density in DENSITIES.items()
+        for d in density.dimensions
+        for bias in density.biases
+        for n in settings.sizes
+    ]
     return {
         "settings": vars(settings),
         "rows": rows,
@@ -112,3 +105,31 @@ def _directions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for (name, d, n), group in _groups(rows, "density", "d", "n").items()
     ]
+
+
+def summary(found: dict[str, Any]) -> str:
+    """Return what was found, as the tables of README.md."""
+    lines = [
+        "| density | d | h_min of the most biased, of the uniform one's | Spearman | slope, uniform | most biased | theory |"
+    ]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    for name, d in dict.fromkeys((row["density"], row["d"]) for row in found["rows"]):
+        directions = [row for row in found["directions"] if (row["density"], row["d"]) == (name, d)]
+        slopes = [row for row in found["slopes"] if (row["density"], row["d"]) == (name, d)]
+        ratios = [row["ratio"] for row in directions]
+        worst = max(row["spearman"] for row in directions)
+        lines.append(
+            f"| {name} | {d} | {min(ratios):.2f} to {max(ratios):.2f} | {worst:.2f} | {slopes[0]['slope']:.3f} | "
+            f"{slopes[-1]['slope']:.3f} | {slopes[0]['theory']:.3f} |"
+        )
+    lines += [
+        "",
+        "| delta | promised | kept, all sets | least, of one setting | and most |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for delta in DELTAS:
+        kept = np.array([row["kept"][str(delta)] for row in found["rows"]])
+        lines.append(
+            f"| {delta} | {1 - delta:.2f} | {kept.mean():.3f} | {kept.min():.2f} | {kept.max():.2f} |"
+        )
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Densities of one support with a growing bias: how to draw from them, and the largest value that they have."""
+"""Densities of one support with a growing bias: how to draw from them, and their largest values."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import farpoint
 from farpoint._files import is_source
 from farpoint._inputs import as_host_matrix
+from farpoint._neighbours import nearest_others, rows_of
 from farpoint._parts import PartedMatrix
 from farpoint._selecting import check_belongs, check_selection
 from farpoint.reporting.facts import Cluster, Clusters, Facts, Neighbours, Pair, Projection
-from farpoint.reporting.neighbours import nearest_others, rows_of
 from farpoint.reporting.projection import PrincipalAxes
 from farpoint.selection import Selection
 
