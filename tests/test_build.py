@@ -110,7 +110,7 @@ def test_sdist_holds_the_project_and_nothing_else(sdist: Path) -> None:
     for wanted in (
         "LICENSE",
         "README.md",
-        "csrc/core/select.cpp",
+        "csrc/core/levels.h",
         "python/farpoint/py.typed",
         "CMakeLists.txt",
         "cmake/cuda.cmake",

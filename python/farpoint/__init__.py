@@ -25,6 +25,7 @@ from farpoint._api import (
 )
 from farpoint._config import show_config
 from farpoint._config import version as _version
+from farpoint._embedding import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
 from farpoint._files import open_matrix
 from farpoint.backends import warn_if_pure_python
 from farpoint.deduplication import Deduplication, deduplicate
@@ -41,6 +42,10 @@ __all__ = [
     "covering_radius",
     "deduplicate",
     "extend",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
+    "get_pkgconfig_dir",
     "h_min",
     "nearest",
     "open_matrix",
