@@ -174,11 +174,13 @@ void Constraints::take_groups(const farpoint_select_options& options) {
 void Constraints::check_quotas(const std::vector<Index>& available) {
   for (std::size_t g = 0; g < available.size(); ++g) {
     if (at_least_[g] < 0 || at_most_[g] < 0) {
-      refuse((at_least_[g] < 0 ? element_text("at_least", at_least_, g) : element_text("at_most", at_most_, g)) +
-             " must not be negative");
+      refuse(
+          (at_least_[g] < 0 ? element_text("at_least", at_least_, g) : element_text("at_most", at_most_, g)) +
+          " must not be negative");
     }
     if (at_least_[g] > at_most_[g]) {
-      refuse(element_text("at_least", at_least_, g) + " is more than " + element_text("at_most", at_most_, g));
+      refuse(element_text("at_least", at_least_, g) + " is more than " +
+             element_text("at_most", at_most_, g));
     }
     if (at_least_[g] > available[g]) {
       refuse(element_text("at_least", at_least_, g) + ", but " + std::to_string(available[g]) +
@@ -191,7 +193,8 @@ void Constraints::check_quotas(const std::vector<Index>& available) {
 Index Constraints::check_count(Index k, double min_distance) const {
   const Index free = free_rows();
   if (k < 0) {
-    refuse("k must be at least 1, not " + std::to_string(k) + "; 0 takes as many rows as min_distance allows");
+    refuse("k must be at least 1, not " + std::to_string(k) +
+           "; 0 takes as many rows as min_distance allows");
   }
   if (k == 0 && min_distance == 0.0) {
     refuse("give k (how many rows), min_distance (how far apart), or both");
@@ -203,12 +206,12 @@ Index Constraints::check_count(Index k, double min_distance) const {
   }
   const Index count = k == 0 ? std::min(free, most()) : k;
   if (sum(at_least_) > count) {
-    refuse("at_least asks for " + std::to_string(sum(at_least_)) + " rows, which is more than k = " +
-           std::to_string(count));
+    refuse("at_least asks for " + std::to_string(sum(at_least_)) +
+           " rows, which is more than k = " + std::to_string(count));
   }
   if (most() < count) {
-    refuse("at_most allows " + std::to_string(most()) + " rows, which is less than k = " +
-           std::to_string(count));
+    refuse("at_most allows " + std::to_string(most()) +
+           " rows, which is less than k = " + std::to_string(count));
   }
   return count;
 }
@@ -236,8 +239,7 @@ std::vector<bool> Constraints::may_be_first(Index count) const {
 Index Constraints::best_first(const std::vector<bool>& may_be) const {
   Index best = -1;
   for (Index row = 0; row < rows_; ++row) {
-    if (may_be[at(row)] &&
-        (best < 0 || (!weights_.empty() && weights_[at(row)] > weights_[at(best)]))) {
+    if (may_be[at(row)] && (best < 0 || (!weights_.empty() && weights_[at(row)] > weights_[at(best)]))) {
       best = row;
     }
   }
@@ -246,7 +248,8 @@ Index Constraints::best_first(const std::vector<bool>& may_be) const {
 
 void Constraints::check_first(Index row, const std::vector<bool>& may_be) const {
   if (row < 0 || row >= rows_) {
-    refuse("start_row = " + std::to_string(row) + " is not a row; rows are 0 to " + std::to_string(rows_ - 1));
+    refuse("start_row = " + std::to_string(row) + " is not a row; rows are 0 to " +
+           std::to_string(rows_ - 1));
   }
   if (!may_be[at(row)]) {
     const bool is_excluded = std::ranges::find(excluded_, row) != excluded_.end();

@@ -94,8 +94,7 @@ std::unique_ptr<double[]> tamed(const MatrixView& matrix, const Taming& taming, 
       break;
     }
     const auto* row = reinterpret_cast<const double*>(matrix.row(i));
-    const int exponent =
-        taming.by_row ? -exponent_of(largest_of(row, matrix.columns)) : taming.exponent;
+    const int exponent = taming.by_row ? -exponent_of(largest_of(row, matrix.columns)) : taming.exponent;
     for (Index j = 0; j < matrix.columns; ++j) {
       out[j] = std::ldexp(row[j], exponent);
     }
@@ -155,7 +154,8 @@ MatrixView check_matrix(const farpoint_matrix* given, const std::string& name, c
            "; the metrics hamming and jaccard take packed bits, FARPOINT_UINT8");
   }
   const auto size = static_cast<Index>(element_size(type));
-  const Index row_bytes = given->columns <= std::numeric_limits<Index>::max() / size ? given->columns * size : -1;
+  const Index row_bytes =
+      given->columns <= std::numeric_limits<Index>::max() / size ? given->columns * size : -1;
   const Index stride = given->row_stride == 0 ? row_bytes : given->row_stride;
   // The smallest integer has no absolute value.
   if (row_bytes < 0 || stride == std::numeric_limits<Index>::min() ||

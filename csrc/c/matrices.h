@@ -36,15 +36,16 @@ struct Frame {
   Index copied = 0;      // bytes of the limit on memory that are taken
   cpu::MemoryOptions memory;
 
-  // Does `work`, which the engine may refuse for the limit on memory. `purpose` completes "is too little for".
+  // Does `work`, which the engine may refuse for the limit on memory. `purpose` completes "is too little
+  // for".
   template <class Work>
   auto within_limit(const Run& run, const std::string& purpose, const Work& work) const {
     try {
       return work();
     } catch (const LimitTooSmall& small) {
-      throw TooLittleMemory("memory_limit = " + std::to_string(run.memory.limit) + " bytes is too little for " +
-                            purpose + ": at least " + std::to_string(small.least() + copied) +
-                            " bytes are needed");
+      throw TooLittleMemory("memory_limit = " + std::to_string(run.memory.limit) +
+                            " bytes is too little for " + purpose + ": at least " +
+                            std::to_string(small.least() + copied) + " bytes are needed");
     }
   }
 };

@@ -1,7 +1,11 @@
 #include "c/metrics.h"
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <type_traits>
 
 #include "c/boundary.h"
 
@@ -59,35 +63,25 @@ double Metric::distance(double value, Unit unit) const {
 }
 
 template <class Stored>
-double Metric::smallest_stored(double guess, double distance, Unit unit) const {
-  auto value = static_cast<Stored>(guess);
-  const auto distance_of = [&](Stored v) { return this->distance(static_cast<double>(v), unit); };
-  // The rounded inverse is within a few units in the last place of the answer; walk the rest.
-  while (value > 0 && distance_of(std::nextafter(value, Stored{0})) >= distance) {
-    value = std::nextafter(value, Stored{0});
+double Metric::smallest_stored(double distance, Unit unit) const {
+  // Values of one sign are in the order of their bits: infinity is far enough, and 0 is not.
+  using Bits = std::conditional_t<sizeof(Stored) == 4, std::uint32_t, std::uint64_t>;
+  const auto value = [](Bits bits) { return static_cast<double>(std::bit_cast<Stored>(bits)); };
+  Bits below = 0;
+  auto above = std::bit_cast<Bits>(std::numeric_limits<Stored>::infinity());
+  while (above - below > 1) {
+    const Bits middle = below + (above - below) / 2;
+    (this->distance(value(middle), unit) >= distance ? above : below) = middle;
   }
-  while (!std::isinf(value) && distance_of(value) < distance) {
-    value = std::nextafter(value, std::numeric_limits<Stored>::infinity());
-  }
-  return static_cast<double>(value);
+  return value(above);
 }
 
 double Metric::smallest_value(double distance, Unit unit, ElementType type) const {
   if (distance <= 0 || std::isinf(distance)) {
     return std::max(distance, 0.0);
   }
-  double guess = distance;
-  if (is_euclidean()) {
-    const double root = std::ldexp(distance, -unit.exponent / 2);
-    guess = root * root;
-  } else if (degree() > 0) {
-    guess = std::ldexp(distance, -unit.exponent);
-  }
-  if (std::isinf(guess)) {
-    return kInfinity;
-  }
-  return stores_double(type) ? smallest_stored<double>(guess, distance, unit)
-                             : smallest_stored<float>(guess, distance, unit);
+  return stores_double(type) ? smallest_stored<double>(distance, unit)
+                             : smallest_stored<float>(distance, unit);
 }
 
 double Metric::largest_spread(double radius) const {

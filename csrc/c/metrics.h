@@ -35,7 +35,7 @@ class Metric {
 
  private:
   template <class Stored>
-  double smallest_stored(double guess, double distance, Unit unit) const;
+  double smallest_stored(double distance, Unit unit) const;
 
   farpoint_metric name_;
   farpoint::Metric kind_;

@@ -20,8 +20,8 @@ Options known_options(const Options* given, const char* name) {
   std::size_t size = 0;
   std::memcpy(&size, given, sizeof size);
   if (size < sizeof size || size > std::size_t{1} << 16) {
-    refuse(std::string(name) + ".struct_size is " + std::to_string(size) + ": it must be sizeof(farpoint_" + name +
-           "), " + std::to_string(sizeof(Options)) + " in this version; farpoint_default_" + name +
+    refuse(std::string(name) + ".struct_size is " + std::to_string(size) + ": it must be sizeof(farpoint_" +
+           name + "), " + std::to_string(sizeof(Options)) + " in this version; farpoint_default_" + name +
            "() sets it");
   }
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);

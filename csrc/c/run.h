@@ -1,4 +1,5 @@
-// How a call runs: farpoint_run_options, checked; and the engine's progress as the caller's function hears it.
+// How a call runs: farpoint_run_options, checked; and the engine's progress as the caller's function hears
+// it.
 #pragma once
 
 #include "c/farpoint.h"

@@ -27,9 +27,7 @@ struct farpoint_selection {
   std::vector<std::int64_t> labels;
   std::vector<double> distances;
 
-  double h_min() const {
-    return radii.empty() ? farpoint::kInfinity : *std::ranges::min_element(radii);
-  }
+  double h_min() const { return radii.empty() ? farpoint::kInfinity : *std::ranges::min_element(radii); }
 };
 
 namespace farpoint::c {
@@ -47,8 +45,9 @@ void check_start(const farpoint_select_options& options, bool keeps_away) {
            " is not one of FARPOINT_START_DEFAULT, FARPOINT_START_ROW and FARPOINT_START_CENTER");
   }
   if (keeps_away && options.start != FARPOINT_START_DEFAULT) {
-    refuse("start has no meaning together with selected or anchors: the first pick is the row farthest from "
-           "them");
+    refuse(
+        "start has no meaning together with selected or anchors: the first pick is the row farthest from "
+        "them");
   }
 }
 
@@ -71,8 +70,8 @@ std::unique_ptr<farpoint_selection> selection_of(SelectResult result, const Metr
   return selection;
 }
 
-std::unique_ptr<farpoint_selection> select(const farpoint_matrix* points, farpoint_metric metric_name, Index k,
-                                           const farpoint_select_options* given_options,
+std::unique_ptr<farpoint_selection> select(const farpoint_matrix* points, farpoint_metric metric_name,
+                                           Index k, const farpoint_select_options* given_options,
                                            const farpoint_run_options* given_run) {
   const Metric metric(metric_name);
   const auto options = known_options(given_options, "select_options");
@@ -120,7 +119,8 @@ std::unique_ptr<farpoint_selection> select(const farpoint_matrix* points, farpoi
   if (first >= 0) {
     problem.request.prior = {&first, 1};
   }
-  problem.request.minimum_value = metric.smallest_value(options.min_distance, frame.unit, problem.points.type);
+  problem.request.minimum_value =
+      metric.smallest_value(options.min_distance, frame.unit, problem.points.type);
   problem.request.assign = options.assign != 0;
   problem.request.order = constraints.order();
   problem.threads = run.threads;

@@ -52,7 +52,7 @@ class RankController {
 // Levels until all picks of the request are made, or no row is left that may be picked. No free row's key is
 // above `bound`, if that is finite.
 inline void run_levels(const SelectRequest& request, Stages& stages, double bound, Control const& control,
-                Stopwatch& stopwatch, SelectResult& result) {
+                       Stopwatch& stopwatch, SelectResult& result) {
   SelectStatistics& statistics = stages.statistics();
   RankController ranks(stages.capacity(), stages.free_rows());
   PickEnd end = PickEnd::level_exhausted;

@@ -103,8 +103,9 @@ def _installed(*patterns: str) -> Path:
         for pattern in patterns:
             for path in sorted(Path(folder).glob(pattern)):
                 return path
+    name = patterns[0].rpartition("/")[2].removesuffix(".*")
     raise RuntimeError(
-        f"farpoint was installed without {patterns[0].rpartition('/')[2].removesuffix('.*')}: no C++20 compiler "
-        "was found, or the compilation failed; reinstall with a compiler: "
+        f"farpoint was installed without {name}: no C++20 compiler was found, or the compilation failed; "
+        "reinstall with a compiler: "
         "pip install --no-cache-dir --no-binary farpoint --force-reinstall farpoint"
     )
