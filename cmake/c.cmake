@@ -50,14 +50,19 @@ else()
   set_target_properties(farpoint PROPERTIES LINK_DEPENDS ${exports})
 endif()
 
-set(namelink NAMELINK_COMPONENT c)
 if(NOT (FARPOINT_PYTHON AND APPLE))
   set_target_properties(farpoint PROPERTIES VERSION ${library_version} SOVERSION ${abi})
-  if(FARPOINT_PYTHON)
-    set(namelink NAMELINK_SKIP)
-    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/namelink/libfarpoint.so "INPUT(libfarpoint.so.${abi})\n")
-    install(FILES ${CMAKE_CURRENT_BINARY_DIR}/namelink/libfarpoint.so DESTINATION ${library_folder} COMPONENT c)
-  endif()
+endif()
+
+if(NOT FARPOINT_INSTALL)
+  return()
+endif()
+
+set(namelink NAMELINK_COMPONENT c)
+if(FARPOINT_PYTHON AND NOT APPLE)
+  set(namelink NAMELINK_SKIP)
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/namelink/libfarpoint.so "INPUT(libfarpoint.so.${abi})\n")
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/namelink/libfarpoint.so DESTINATION ${library_folder} COMPONENT c)
 endif()
 
 install(TARGETS farpoint EXPORT farpoint

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests. On Debian
 # and its relatives, through apt-get, where that is allowed; elsewhere it says what is missing and goes on.
+# With the argument rust also what the examples need.
 set -eu
 
 python="${PYTHON:-python3}"
@@ -11,6 +12,10 @@ command -v c++ >/dev/null 2>&1 || missing="$missing g++"
     not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' >/dev/null 2>&1 ||
     missing="$missing python3-dev"
 [ -e /usr/include/doctest/doctest.h ] || missing="$missing doctest-dev"
+if [ "${1:-}" = rust ]; then
+    command -v cargo >/dev/null 2>&1 || missing="$missing cargo"
+    command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
+fi
 [ -n "$missing" ] || exit 0
 
 as_root=""
