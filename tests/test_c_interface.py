@@ -602,6 +602,20 @@ def test_the_header_is_strict_c_and_cpp(language: tuple[str, str, str], tmp_path
     )
 
 
+def test_the_program_in_the_docs_says_what_python_says(tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("cc is not installed")
+    text = (Path(__file__).parents[1] / "docs" / "embedding.md").read_text()
+    (tmp_path / "program.c").write_text(re.findall(r"^```c\n(.*?)^```", text, re.M | re.S)[0])
+    library = Path(farpoint.get_library())
+    search = [f"-I{farpoint.get_include()}", str(library), f"-Wl,-rpath,{library.parent}"]
+    subprocess.run(["cc", "-std=c99", "program.c", *search, "-o", "program"], cwd=tmp_path, check=True)
+    found = subprocess.run([tmp_path / "program"], check=True, capture_output=True, text=True)
+    s = farpoint.select([[0.0, 0.0], [1.0, 0.0], [10.0, 0.0], [0.0, 6.0]], 3)
+    expected = [f"row {row} at radius {radius:g}" for row, radius in zip(s.indices, s.radii, strict=True)]
+    assert found.stdout.splitlines() == expected
+
+
 # The ABI, version 1: what must never change. New fields come at the end; new constants get new numbers.
 LAYOUT = {
     "farpoint_matrix": (40, "data 0 rows 8 columns 16 row_stride 24 dtype 32"),

@@ -15,6 +15,7 @@ namespace {
 
 // A sum of squares in the order of additions that numpy has for the sum of an array: halves of at most 128,
 // each by eight accumulators.
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than there are bits in a size
 double sum_of_squares(std::span<const double> x) {
   constexpr std::size_t kBlock = 128;
   constexpr std::size_t kLanes = 8;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <sstream>
 #include <string>
 
 #include "c/boundary.h"
@@ -20,9 +21,10 @@ std::size_t at(Index i) {
 }
 
 std::string text(double x) {
-  char written[32];
-  std::snprintf(written, sizeof written, "%.17g", x);
-  return written;
+  std::ostringstream written;
+  written.precision(std::numeric_limits<double>::max_digits10);
+  written << x;
+  return written.str();
 }
 
 // Such as "at_least[3] = 5".

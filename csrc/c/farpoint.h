@@ -21,9 +21,9 @@
  * selection may be read by several threads at once. A call starts its threads and ends them before it
  * returns, so that a process may fork between calls.
  *
- * Errors. Functions that can fail return a farpoint_status and write their results only on FARPOINT_OK.
- * farpoint_last_error_message() says what was wrong, where, and what would be right. No C++ exception leaves
- * the library, and it never ends the process.
+ * Errors. Functions that can fail return a farpoint_status and write their results only on FARPOINT_OK,
+ * unless it is said. farpoint_last_error_message() says what was wrong, where, and what would be right. No
+ * C++ exception leaves the library, and it never ends the process.
  *
  * Stability. A program that was compiled with this header works with every later library of the same
  * FARPOINT_ABI_VERSION, which is in the library's SONAME: functions, constants and fields keep their meaning
@@ -290,7 +290,8 @@ FARPOINT_API farpoint_status farpoint_covering_radius(const farpoint_matrix* x, 
  * All distances. x and y have one dtype and as many columns. memory_limit has no meaning: hardly anything is
  * taken.
  *
- * distances  (x.rows, y.rows): that of row i of x and row j of y is distances[i * y.rows + j]
+ * distances  (x.rows, y.rows): that of row i of x and row j of y is distances[i * y.rows + j]. Written to as
+ * the call goes: where it fails, there is anything in it
  */
 FARPOINT_API farpoint_status farpoint_pairwise_distances(const farpoint_matrix* x, const farpoint_matrix* y,
                                                          farpoint_metric metric,

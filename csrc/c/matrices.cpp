@@ -111,9 +111,10 @@ void check_scan(const Scan& found, const NamedMatrix& matrix, const Metric& metr
       ++column;
     }
     const double bad = element(row, column, matrix.view.type);
-    const char* text = std::isnan(bad) ? "NaN" : (bad > 0 ? "inf" : "-inf");
+    const char* infinite = bad > 0 ? "inf" : "-inf";
     refuse(matrix.name + " must be finite: row " + std::to_string(found.first_bad_row) + ", column " +
-           std::to_string(column) + " is " + text + "; drop or impute such rows");
+           std::to_string(column) + " is " + (std::isnan(bad) ? "NaN" : infinite) +
+           "; drop or impute such rows");
   }
   if (found.first_zero_row >= 0 && metric.kind() == farpoint::Metric::cosine) {
     refuse(matrix.name + ": row " + std::to_string(found.first_zero_row) +
