@@ -181,7 +181,7 @@ def test_a_broken_extension_raises() -> None:
 def test_layers_point_downwards() -> None:
     """Python stays out of core/, cpu/ and cuda/; core/ knows no SIMD, no threads and not cpu/."""
     forbidden = {
-        "core": r"Python\.h|pybind11|immintrin|<thread>|<mutex>|\"cpu/|\"bindings/|\"cuda/",
+        "core": r"Python\.h|pybind11|immintrin|<thread>|<mutex>|\"cpu/|\"bindings/|\"cuda/|\"c/",
         "cpu": r"Python\.h|pybind11|\"bindings/|\"c/",
         "c": r"Python\.h|pybind11|\"bindings/|\"cuda/",
         "cuda": r"Python\.h|pybind11|\"bindings/|\"cpu/",
