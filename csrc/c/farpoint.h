@@ -56,7 +56,7 @@ FARPOINT_API int32_t farpoint_abi_version(void);
 /* The library's version, such as "0.1.0". */
 FARPOINT_API const char* farpoint_version(void);
 
-/* --- Errors ------------------------------------------------------------------------------------------- */
+/* --- Errors ------------------------------------------------------------------------------------------ */
 
 typedef int32_t farpoint_status;
 enum {
@@ -75,8 +75,7 @@ enum {
  */
 FARPOINT_API const char* farpoint_last_error_message(void);
 
-/* --- Matrices and metrics ---------------------------------------------------------------------------------
- */
+/* --- Matrices and metrics ---------------------------------------------------------------------------- */
 
 typedef int32_t farpoint_dtype;
 enum {
@@ -107,7 +106,7 @@ typedef struct farpoint_matrix {
 typedef int32_t farpoint_metric;
 enum {
   FARPOINT_EUCLIDEAN = 0,
-  FARPOINT_SQEUCLIDEAN = 1, /* squared; the same selection */
+  FARPOINT_SQEUCLIDEAN = 1, /* squared; the same selection, unless there are weights */
   FARPOINT_COSINE = 2,      /* 1 - cos(x, y) */
   FARPOINT_MANHATTAN = 3,
   FARPOINT_CHEBYSHEV = 4,
@@ -115,8 +114,7 @@ enum {
   FARPOINT_JACCARD = 6  /* of packed bits: 1 - |both| / |either| */
 };
 
-/* --- How calls run
- * ------------------------------------------------------------------------------------------ */
+/* --- How calls run ----------------------------------------------------------------------------------- */
 
 /*
  * Called several times a second on the thread that made the call. Returns 0 to go on; anything else ends the
@@ -157,8 +155,7 @@ static inline farpoint_run_options farpoint_default_run_options(void) {
  */
 FARPOINT_API const char* const* farpoint_simd_levels(void);
 
-/* --- Selection
- * ---------------------------------------------------------------------------------------------- */
+/* --- Selection --------------------------------------------------------------------------------------- */
 
 typedef int32_t farpoint_start;
 enum {
@@ -171,37 +168,50 @@ enum {
 /*
  * What decides the picks, beside the points, the metric and k. Zeros stand for the defaults, as does NULL in
  * place of a pointer to this structure. Row numbers count from 0.
- *
- * min_distance  Stop before a pick that is closer than this to what came before it. With weights or quotas,
- * rows that are too close are passed over instead, until there is no other; then minima may be missed. start
- * Where to begin; has no meaning, and must be FARPOINT_START_DEFAULT, with `selected` or `anchors`: then the
- * first pick is the row farthest from these. For a random start draw a row. assign        1: also find each
- * row's nearest pick (farpoint_selection_labels). selected      Rows chosen before: never returned, and kept
- * away from. A selection goes on this way: with the picks that were made here, the next picks and their radii
- * are those that would have followed. excluded      Rows that are never returned, and not kept away from. May
- * repeat, and be in `selected`. anchors       Vectors outside the points to keep away from; of the dtype and
- * the columns of the points. weights       Of each row, how much it is wanted: the next pick is the row with
- * the largest weight times distance. Finite, and 0 or at least 2^-300 of the largest. Rows of weight 0 come
- * last. groups        Of each row the number of its group, below group_count. at_least      Of each group,
- * how many picks there are to be of it; NULL: 0. Minima that cannot be met are an at_most       error. NULL:
- * no limit.
  */
 typedef struct farpoint_select_options {
   size_t struct_size; /* sizeof(farpoint_select_options) */
+
+  /* Stop before a pick that is closer than this to what came before it. With weights or quotas, rows that are
+     too close are passed over instead, until there is no other; then minima may be missed. */
   double min_distance;
+
+  /* Where to begin. Has no meaning, and must be FARPOINT_START_DEFAULT, with `selected` or `anchors`: then
+     the first pick is the row farthest from these. For a random start draw a row. */
   farpoint_start start;
+
+  /* 1: also find each row's nearest pick (farpoint_selection_labels). */
   int32_t assign;
+
+  /* With FARPOINT_START_ROW: the first pick. */
   int64_t start_row;
+
+  /* Rows chosen before: never returned, and kept away from; none twice. A selection goes on this way: with
+     the picks that were made here, the next picks and their radii are those that would have followed. */
   const int64_t* selected;
   int64_t selected_count;
+
+  /* Rows that are never returned, and not kept away from. May repeat, and be in `selected`. */
   const int64_t* excluded;
   int64_t excluded_count;
+
+  /* Vectors outside the points to keep away from; of the dtype and the columns of the points. */
   const farpoint_matrix* anchors;
-  const double* weights; /* (rows) */
-  const int32_t* groups; /* (rows) */
+
+  /* (rows) How much each row is wanted: the next pick is the row with the largest weight times distance.
+     Finite, and 0 or at least 2^-300 of the largest. Rows of weight 0 come last. */
+  const double* weights;
+
+  /* (rows) The number of each row's group, below group_count. With it, at_least or at_most or both. */
+  const int32_t* groups;
   int64_t group_count;
-  const int64_t* at_least; /* (group_count) */
-  const int64_t* at_most;  /* (group_count) */
+
+  /* (group_count) How many picks there are to be of each group; NULL: 0. Minima that cannot be met are an
+     error. */
+  const int64_t* at_least;
+
+  /* (group_count) How many there may be; NULL: no limit. */
+  const int64_t* at_most;
 } farpoint_select_options;
 
 static inline farpoint_select_options farpoint_default_select_options(void) {
@@ -220,8 +230,8 @@ typedef struct farpoint_selection farpoint_selection;
  * k          How many rows; 0: as many as min_distance, which is above 0 then, and quotas allow.
  * options    May be NULL.
  * run        May be NULL.
- * selection  Where to write the new selection; farpoint_selection_free frees it. NULL is written where the
- * call fails.
+ * selection  Where to write the new selection, which farpoint_selection_free frees; NULL where the call
+ * fails.
  */
 FARPOINT_API farpoint_status farpoint_select(const farpoint_matrix* points, farpoint_metric metric, int64_t k,
                                              const farpoint_select_options* options,
@@ -260,8 +270,7 @@ FARPOINT_API const int64_t* farpoint_selection_labels(const farpoint_selection* 
 /* With options.assign, of each row of the points the distance to what its label names; else NULL. */
 FARPOINT_API const double* farpoint_selection_distances(const farpoint_selection* selection);
 
-/* --- Distances
- * ------------------------------------------------------------------------------------------------ */
+/* --- Distances --------------------------------------------------------------------------------------- */
 
 /*
  * The nearest row of y for each row of x; ties go to the lowest. x and y have one dtype and as many columns.
@@ -290,8 +299,9 @@ FARPOINT_API farpoint_status farpoint_covering_radius(const farpoint_matrix* x, 
  * All distances. x and y have one dtype and as many columns. memory_limit has no meaning: hardly anything is
  * taken.
  *
- * distances  (x.rows, y.rows): that of row i of x and row j of y is distances[i * y.rows + j]. Written to as
- * the call goes: where it fails, there is anything in it
+ * distances  (x.rows, y.rows): of row i of x and row j of y distances[i * y.rows + j]
+ *
+ * Distances are written as the call goes: where it fails, there may be anything in them.
  */
 FARPOINT_API farpoint_status farpoint_pairwise_distances(const farpoint_matrix* x, const farpoint_matrix* y,
                                                          farpoint_metric metric,
