@@ -60,7 +60,7 @@ farpoint_status keep_error() noexcept {
     keep(error.what());
     return FARPOINT_INTERNAL_ERROR;
   } catch (...) {
-    keep("an exception that is not C++'s standard one; the progress function must not throw");
+    keep("an exception that is not one of the C++ library's");
     return FARPOINT_INTERNAL_ERROR;
   }
 }
