@@ -10,6 +10,7 @@
 #              gigabyte of records (SOAK_RECORDS_ARGUMENTS="--megabytes 10000")
 # make peers   the drop-ins beside anomalib and torch_cluster, which it installs (the latter is compiled, for minutes;
 #              PEERS=anomalib leaves it out), and embedding by a model of sentence-transformers
+# make examples   the programs under examples/ (C, Rust, C++), against an installed package and an installed prefix
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
 # make cuda-check          compile every kernel for every architecture; no hot one may spill (needs nvcc, no GPU)
@@ -25,11 +26,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := CMakeLists.txt $(wildcard cmake/*) pyproject.toml tools/build_backend.py $(wildcard csrc/*/*) \
   $(wildcard python/farpoint/*.pyi)
-CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu)
+CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu examples/c/*.c examples/cpp/*.cpp examples/cpp/*.h)
 # Device code is analysed as C++, over the emulation.
 # Analysed as their own files; what they include is analysed with them.
 TIDY := $(filter-out %_neondot.cpp %/primitives.cu,$(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/cuda/*.cpp \
-  csrc/cuda/*.cu csrc/emulation/*.cpp csrc/bindings/*.cpp))
+  csrc/cuda/*.cu csrc/emulation/*.cpp csrc/bindings/*.cpp csrc/c/*.cpp))
 PY := python tests benchmarks tools docs/conf.py
 IN_PARALLEL := -n 2 --dist loadgroup
 # What pytest's exit status says when PYTEST_ARGUMENTS leave nothing to run.
@@ -45,7 +46,7 @@ INSTALL = $(PIP) --no-build-isolation $(WITHOUT_CUDA) --editable
 INSTALL_STRICT = $(PIP) --no-build-isolation $(WITHOUT_CUDA) \
   --config-settings=cmake.define.FARPOINT_WERROR=ON --editable
 
-.PHONY: demo test test-cpp test-python peers lint docs soak fuzz bench bench-kernels format stub clean
+.PHONY: demo test test-cpp test-python peers examples lint docs soak fuzz bench bench-kernels format stub clean
 .PHONY: wheel aarch64-test aarch64-build sanitize sanitize-address sanitize-thread
 .PHONY: cuda-check cuda-wheel cuda-emulate-test gpu-site gpu-test gpu-bench
 
@@ -95,6 +96,10 @@ peers: $(VENV)/.test
 	$(PIP) setuptools wheel $(EMBEDDING)
 	$(PIP) --no-build-isolation --no-deps $(PEERS)
 	$(BIN)/pytest tests/test_torch.py tests/test_embed.py -k real_one
+
+examples: $(VENV)/.test
+	tools/system_packages.sh rust
+	tools/examples.sh $(CURDIR)/$(BIN)/cmake $(CURDIR)/$(BIN)/ninja $(CURDIR)/$(BIN)/python $(CURDIR)/build/examples
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PY)

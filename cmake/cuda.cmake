@@ -33,7 +33,7 @@ if(FARPOINT_CUDA STREQUAL "EMULATE")
     csrc/emulation/threads.cpp)
   set_source_files_properties(${cuda_kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
   target_compile_definitions(farpoint_cuda PUBLIC FARPOINT_EMULATE_CUDA)
-  target_link_libraries(farpoint_cuda PUBLIC farpoint_core)
+  target_link_libraries(farpoint_cuda PUBLIC farpoint_core Threads::Threads)
   # Emulated, the contract's operations are rounded by themselves because nothing may fuse; `#pragma unroll` is
   # nvcc's.
   target_compile_options(farpoint_cuda PUBLIC -Wno-unknown-pragmas PRIVATE ${warnings})
@@ -83,7 +83,7 @@ endif()
 
 find_package(CUDAToolkit REQUIRED)
 add_library(farpoint_cuda STATIC ${cuda_sources} ${cuda_kernels} csrc/cuda/primitives.cu)
-target_link_libraries(farpoint_cuda PUBLIC farpoint_core CUDA::cudart_static)
+target_link_libraries(farpoint_cuda PUBLIC farpoint_core Threads::Threads CUDA::cudart_static)
 # --fmad=false: the numerical contract's operations are rounded by themselves on the device too; what may fuse
 # says fmaf.
 target_compile_options(farpoint_cuda PRIVATE

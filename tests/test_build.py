@@ -110,7 +110,9 @@ def test_sdist_holds_the_project_and_nothing_else(sdist: Path) -> None:
     for wanted in (
         "LICENSE",
         "README.md",
-        "csrc/core/select.cpp",
+        "csrc/c/farpoint.h",
+        "csrc/core/levels.h",
+        "examples/c/select.c",
         "python/farpoint/py.typed",
         "CMakeLists.txt",
         "cmake/cuda.cmake",
@@ -132,11 +134,34 @@ def test_wheel_from_sdist_in_isolation(sdist: Path, tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert any(name.startswith("farpoint/_cpu.") and name.endswith(".so") for name in names)
     assert "none-any" not in wheel.name
-    for wanted in ("farpoint/py.typed", "farpoint/_cpu.pyi", "farpoint/demo/embeddings.npy"):
-        assert wanted in names
+    for wanted in (
+        "py.typed",
+        "_cpu.pyi",
+        "demo/embeddings.npy",
+        "include/farpoint.h",
+        "lib/libfarpoint.so",
+        "lib/libfarpoint.so.1",
+        "lib/cmake/farpoint/farpointConfig.cmake",
+        "lib/pkgconfig/farpoint.pc",
+    ):
+        assert f"farpoint/{wanted}" in names
     assert wheel.stat().st_size < 8e6
     assert [text.partition(">")[0] for text in requirements(wheel)] == ["numpy"]
     assert install(wheel, tmp_path / "site") == '{"indices": [0, 3, 2], "backend": "cpu"}'
+    link_and_run(tmp_path / "site" / "farpoint", tmp_path)
+
+
+def link_and_run(package: Path, folder: Path) -> None:
+    """Compile the example in C with what is in the package, which checks its own answers."""
+    if shutil.which("cc") is None:
+        pytest.skip("cc is not installed")
+    search = (f"-I{package}/include", f"-L{package}/lib", f"-Wl,-rpath,{package}/lib")
+    program = str(folder / "select")
+    subprocess.run(
+        ["cc", "-std=c99", str(ROOT / "examples/c/select.c"), *search, "-lfarpoint", "-o", program],
+        check=True,
+    )
+    subprocess.run([program], check=True, capture_output=True)
 
 
 def requirements(wheel: Path) -> list[str]:
@@ -161,6 +186,13 @@ def test_without_a_compiler_numba_is_installed_and_computes(sdist: Path, tmp_pat
     found = subprocess.run([python, "-c", USE], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert found.stdout.strip() == '{"indices": [0, 3, 2], "backend": "numba"}'
     assert found.stderr.count("compiled extension is not installed; computing with Numba") == 1
+    asked = "import farpoint; farpoint.get_include()"
+    found = subprocess.run(
+        [python, "-W", "ignore", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (
+        "RuntimeError: farpoint was installed without farpoint.h: no C++20 compiler was found" in found.stderr
+    )
 
 
 def test_an_editable_install_without_a_compiler_requires_numba_too(tree: Path, tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ def rows(n: int, d: int, dtype: Any = np.float32, seed: int = 0) -> Array:
     return (made * 20 + 50).clip(0, 127).astype(dtype) if np.dtype(dtype).kind in "iu" else made.astype(dtype)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "manhattan"])
+def test_a_minimum_distance_that_is_subnormal_is_kept(metric: str) -> None:
+    """Very many stored values stand for one such distance: they are not looked at one by one."""
+    X = np.ldexp(rows(60, 5, np.float64), -1040 if metric == "manhattan" else -520)
+    for scale in (1, 2.0**-12):
+        apart = float(farpoint.select(X * scale, 30, metric=metric).h_min)
+        for distance in (apart, np.nextafter(apart, np.inf)):
+            s = farpoint.select(X * scale, metric=metric, min_distance=float(distance))
+            assert s.h_min >= distance
+            assert s.covering_radius < distance
+
+
 @pytest.mark.parametrize("d", [1, 3, 16, 47, 130])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint8])
 @pytest.mark.parametrize("metric", METRICS)

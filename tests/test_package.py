@@ -25,6 +25,7 @@ PUBLIC_MODULES = [
     "farpoint",
     "farpoint._api",
     "farpoint._config",
+    "farpoint._embedding",
     "farpoint._files",
     "farpoint._neighbours",
     "farpoint._records.text",
@@ -205,8 +206,9 @@ def test_a_broken_extension_raises() -> None:
 def test_layers_point_downwards() -> None:
     """Python stays out of core/, cpu/ and cuda/; core/ knows no SIMD, no threads and not cpu/."""
     forbidden = {
-        "core": r"Python\.h|pybind11|immintrin|<thread>|<mutex>|\"cpu/|\"bindings/|\"cuda/",
-        "cpu": r"Python\.h|pybind11|\"bindings/",
+        "core": r"Python\.h|pybind11|immintrin|<thread>|<mutex>|\"cpu/|\"bindings/|\"cuda/|\"c/",
+        "cpu": r"Python\.h|pybind11|\"bindings/|\"c/",
+        "c": r"Python\.h|pybind11|\"bindings/|\"cuda/",
         "cuda": r"Python\.h|pybind11|\"bindings/|\"cpu/",
     }
     seen = 0

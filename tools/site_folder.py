@@ -11,11 +11,23 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import subprocess
 import sysconfig
 import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def install_c_interface(folder: Path, site: Path) -> None:
+    """Install the C interface as a wheel has it, if it was built."""
+    cache = (folder / "CMakeCache.txt").read_text()
+    if re.search(r"^FARPOINT_C:BOOL=ON$", cache, re.M):
+        found = re.search(r"^CMAKE_COMMAND:INTERNAL=(.*)$", cache, re.M)
+        assert found is not None
+        subprocess.run(
+            [found[1], "--install", str(folder), "--prefix", str(site), "--component", "c"], check=True
+        )
 
 
 def main() -> None:
@@ -34,6 +46,7 @@ def main() -> None:
     )
     for extension in (*folder.glob("_cpu.*.so"), *folder.glob("_cuda.*.so")):
         shutil.copy2(extension, site / "farpoint")
+    install_c_interface(folder, site)
     found = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert found is not None
     info = site / f"farpoint-{found[1]}.dist-info"

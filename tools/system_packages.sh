@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what pip cannot: a compiler, Python's headers and venv, and doctest for the C++ tests; for the argument
-# aarch64 a compiler for 64-bit Arm and QEMU, for browser what tests of pages need, for ccache itself. On Debian and its
-# relatives, through apt-get, where that is allowed; elsewhere it says what is missing and goes on.
+# aarch64 a compiler for 64-bit Arm and QEMU, for browser what tests of pages need, for rust what the examples need, for
+# ccache itself. On Debian and its relatives, through apt-get, where that is allowed; elsewhere it says what is missing
+# and goes on.
 set -eu
 
 python="${PYTHON:-python3}"
@@ -22,8 +23,12 @@ for wanted in "$@"; do
         command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
         command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
         ;;
+    rust)
+        command -v cargo >/dev/null 2>&1 || missing="$missing cargo"
+        command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
+        ;;
     ccache) command -v ccache >/dev/null 2>&1 || missing="$missing ccache" ;;
-    *) echo "unknown: $wanted (known: aarch64, browser, ccache)" >&2 && exit 2 ;;
+    *) echo "unknown: $wanted (known: aarch64, browser, ccache, rust)" >&2 && exit 2 ;;
     esac
 done
 [ -n "$missing" ] || exit 0

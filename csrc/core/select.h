@@ -23,8 +23,8 @@
 // either. What the screens compare stays the value. Where the picks end, the largest value of any free row is
 // looked for as the next pick would be, in the order of values.
 //
-// A device implements Stages; this file decides thresholds and when to end. Exactness does not depend on
-// any decision made here: any threshold gives the same picks.
+// A device implements Stages; core/levels.h decides thresholds and when to end. Exactness does not depend on
+// any decision made there: any threshold gives the same picks.
 #pragma once
 
 #include <span>
@@ -119,10 +119,6 @@ class Stages {
 
 // What stages share, on every device.
 
-// The value that about `rank` of all `rows` rows reach, estimated from those values of `sampled` evenly
-// chosen rows that are not taken; 0 where there are none.
-double value_of_rank(std::vector<double> values, Index rank, Index sampled, Index rows);
-
 // Picks rows in their order, all at distance 0 from an earlier pick, as many as are wanted: take(i) for each
 // row of which is_free(i).
 template <class IsFree, class Take>
@@ -140,9 +136,5 @@ void pick_at_zero(const SelectRequest& request, Index rows, const IsFree& is_fre
     }
   }
 }
-
-// Runs the levels. On return `result.next_value` is the largest value of a free row, so that the covering
-// radius is known.
-SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control);
 
 }  // namespace farpoint

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/levels.h"
 #include "core/tuning.h"
 #include "cpu/buckets.h"
 #include "cpu/memory_plan.h"

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/hash.h"
+#include "core/levels.h"
 
 namespace farpoint::cpu {
 namespace {

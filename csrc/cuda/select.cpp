@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/levels.h"
 #include "core/tuning.h"
 #include "cuda/passes.h"
 #include "cuda/pick.h"

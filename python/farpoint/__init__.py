@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         update,
     )
     from farpoint._config import show_config
+    from farpoint._embedding import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
     from farpoint._files import open_matrix
     from farpoint._uniformity import Uniformity, uniformity
     from farpoint.deduplication import Deduplication, deduplicate
@@ -49,6 +50,10 @@ _MODULES = {
     "covering_radius": "_api",
     "deduplicate": "deduplication",
     "extend": "_api",
+    "get_cmake_dir": "_embedding",
+    "get_include": "_embedding",
+    "get_library": "_embedding",
+    "get_pkgconfig_dir": "_embedding",
     "h_min": "_api",
     "nearest": "_api",
     "open_matrix": "_files",
@@ -73,6 +78,10 @@ __all__ = [
     "covering_radius",
     "deduplicate",
     "extend",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
+    "get_pkgconfig_dir",
     "h_min",
     "nearest",
     "open_matrix",

@@ -121,14 +121,30 @@ class Metric:
                 guess = math.ldexp(distance, -unit.exponent)
         except OverflowError:
             return math.inf
+        # Values of one sign are in the order of their bits. The rounded inverse is within a few ulps of the
+        # answer, but for subnormal distances, of which each is that of very many values.
+        bits = np.dtype(f"u{np.dtype(stored).itemsize}").type
+
+        def value(place: int) -> float:
+            return float(bits(place).view(stored))
+
+        def reaches(place: int) -> bool:
+            return self.distance(value(place), unit) >= distance
+
         with np.errstate(over="ignore", under="ignore"):
-            value = stored(guess)
-        # The rounded inverse is within a few ulps of the answer; walk the rest.
-        while value > 0 and self.distance(float(np.nextafter(value, stored(0))), unit) >= distance:
-            value = np.nextafter(value, stored(0))
-        while not np.isinf(value) and self.distance(float(value), unit) < distance:
-            value = np.nextafter(value, stored(np.inf))
-        return float(value)
+            below = above = int(stored(guess).view(bits))
+        step = 1
+        if reaches(above):
+            while reaches(below):
+                below, above, step = max(below - step, 0), below, 2 * step
+        else:
+            infinity = int(stored(np.inf).view(bits))
+            while not reaches(above):
+                below, above, step = above, min(above + step, infinity), 2 * step
+        while above - below > 1:
+            middle = (below + above) // 2
+            below, above = (below, middle) if reaches(middle) else (middle, above)
+        return value(above)
 
 
 METRICS: dict[str, Metric] = {

@@ -1,13 +1,17 @@
-#include "core/select.h"
+// The program of a selection: which stages of core/select.h run when, and with which thresholds.
+#pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <vector>
 
+#include "core/control.h"
+#include "core/select.h"
 #include "core/tuning.h"
 
 namespace farpoint {
-namespace {
+namespace levels {
 
 class Stopwatch {
  public:
@@ -47,8 +51,8 @@ class RankController {
 
 // Levels until all picks of the request are made, or no row is left that may be picked. No free row's key is
 // above `bound`, if that is finite.
-void run_levels(const SelectRequest& request, Stages& stages, double bound, Control const& control,
-                Stopwatch& stopwatch, SelectResult& result) {
+inline void run_levels(const SelectRequest& request, Stages& stages, double bound, Control const& control,
+                       Stopwatch& stopwatch, SelectResult& result) {
   SelectStatistics& statistics = stages.statistics();
   RankController ranks(stages.capacity(), stages.free_rows());
   PickEnd end = PickEnd::level_exhausted;
@@ -85,7 +89,7 @@ void run_levels(const SelectRequest& request, Stages& stages, double bound, Cont
 }
 
 // The key of the last pick of `prior`, above which no row's is; infinity where nothing is known.
-double first_bound(const SelectRequest& request) {
+inline double first_bound(const SelectRequest& request) {
   if (request.prior_value == kInfinity || request.prior.empty()) {
     return request.prior_value;
   }
@@ -93,9 +97,11 @@ double first_bound(const SelectRequest& request) {
   return bound > 0.0 ? bound : kInfinity;
 }
 
-}  // namespace
+}  // namespace levels
 
-double value_of_rank(std::vector<double> values, Index rank, Index sampled, Index rows) {
+// The value that about `rank` of all `rows` rows reach, estimated from those values of `sampled` evenly
+// chosen rows that are not taken; 0 where there are none. For implementations of Stages::value_at_rank.
+inline double value_of_rank(std::vector<double> values, Index rank, Index sampled, Index rows) {
   if (values.empty()) {
     return 0.0;
   }
@@ -107,12 +113,14 @@ double value_of_rank(std::vector<double> values, Index rank, Index sampled, Inde
   return *nth;
 }
 
-SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control) {
+// Runs the levels. On return `result.next_value` is the largest value of a free row, so that the covering
+// radius is known.
+inline SelectResult run_select(const SelectRequest& request, Stages& stages, Control const& control) {
   SelectResult result;
   result.indices.reserve(static_cast<std::size_t>(request.count));
   result.values.reserve(static_cast<std::size_t>(request.count));
   SelectStatistics& statistics = stages.statistics();
-  Stopwatch stopwatch;
+  levels::Stopwatch stopwatch;
 
   if (!request.prior.empty()) {
     stages.accept(request.prior);
@@ -122,7 +130,7 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
   stages.seed();
   statistics.seconds_seed = stopwatch.lap();
 
-  run_levels(request, stages, first_bound(request), control, stopwatch, result);
+  levels::run_levels(request, stages, levels::first_bound(request), control, stopwatch, result);
   if (!request.order.by_value()) {
     // The covering radius is that of all free rows, whether they may be picked or not: the value at which one
     // more would be picked by distance alone.
@@ -132,7 +140,7 @@ SelectResult run_select(const SelectRequest& request, Stages& stages, Control co
     following.minimum_value = 0;
     following.order = {};
     result.next_value = 0.0;
-    run_levels(following, stages, kInfinity, control, stopwatch, result);
+    levels::run_levels(following, stages, kInfinity, control, stopwatch, result);
   }
 
   if (request.assign) {

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Builds and runs the programs under examples/ as users do. Usage: tools/examples.sh CMAKE NINJA PYTHON FOLDER
+#
+# PYTHON is one that farpoint is installed in: C and Rust are linked with what is in that package, then once more
+# with a plain installation below FOLDER, which is made here. FOLDER is what everything is built in.
+set -eu
+
+cmake=$1 ninja=$2 python=$3 folder=$4
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+say() { printf '\n--- %s\n' "$*"; }
+
+configure() {
+    "$cmake" -G Ninja -DCMAKE_MAKE_PROGRAM="$ninja" "$@" >"$folder/configure.log" 2>&1 || {
+        cat "$folder/configure.log"
+        exit 1
+    }
+}
+
+# Programs in C and Rust, with the library whose CMake package is in $2 and whose pkg-config file is in $3.
+run_linked() {
+    say "C, by find_package ($1)"
+    rm -rf "$folder/$1"
+    configure -S "$root/examples/c" -B "$folder/$1/c" -Dfarpoint_DIR="$2"
+    "$cmake" --build "$folder/$1/c"
+    "$folder/$1/c/select"
+
+    say "C, by pkg-config ($1)"
+    export PKG_CONFIG_PATH="$3"
+    # shellcheck disable=SC2046 # options
+    "${CC:-cc}" -std=c99 -pedantic -Wall -Wextra -Werror "$root/examples/c/select.c" \
+        $(pkg-config --cflags --libs farpoint) -o "$folder/$1/select"
+    LD_LIBRARY_PATH=$(pkg-config --variable=libdir farpoint) "$folder/$1/select"
+
+    say "Rust ($1)"
+    cargo run --offline --manifest-path "$root/examples/rust/Cargo.toml" --target-dir "$folder/$1/rust"
+}
+
+mkdir -p "$folder"
+find_in_package() { "$python" -c "import farpoint; print(farpoint.get_$1_dir())"; }
+run_linked package "$(find_in_package cmake)" "$(find_in_package pkgconfig)"
+
+say "a plain installation"
+configure -S "$root" -B "$folder/library" -DFARPOINT_PYTHON=OFF -DCMAKE_INSTALL_LIBDIR=lib
+"$cmake" --build "$folder/library"
+rm -rf "$folder/prefix"
+"$cmake" --install "$folder/library" --prefix "$folder/prefix" --strip
+# What is found must not depend on where it was built.
+rm -rf "$folder/moved"
+mv "$folder/prefix" "$folder/moved"
+run_linked prefix "$folder/moved/lib/cmake/farpoint" "$folder/moved/lib/pkgconfig"
+
+# With fused multiply-adds where the processor has them: the contract must hold all the same.
+flags=""
+if grep -qs '\bfma\b.*\bavx2\b\|\bavx2\b.*\bfma\b' /proc/cpuinfo; then
+    flags=-march=haswell
+fi
+say "C++, by add_subdirectory ${flags:+with $flags}"
+configure -S "$root/examples/cpp" -B "$folder/cpp" -DCMAKE_CXX_FLAGS="$flags"
+"$cmake" --build "$folder/cpp"
+"$folder/cpp/own_storage"
