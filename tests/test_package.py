@@ -97,8 +97,8 @@ def test_public_names_are_where_the_package_says() -> None:
         "from farpoint import *; import farpoint; print(set(farpoint.__all__) <= set(dir(farpoint)), select)"
     )
     assert found.stdout.startswith("True <function select"), found.stderr
-    with pytest.raises(AttributeError, match="has no attribute 'sellect'"):
-        _ = farpoint.sellect
+    with pytest.raises(AttributeError, match="has no attribute 'chosen'"):
+        _ = farpoint.chosen
 
 
 @pytest.mark.alone

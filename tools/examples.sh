@@ -23,6 +23,7 @@ run_linked() {
     rm -rf "$folder/$1"
     configure -S "$root/examples/c" -B "$folder/$1/c" -Dfarpoint_DIR="$2"
     "$cmake" --build "$folder/$1/c"
+    "$folder/$1/c/first"
     "$folder/$1/c/select"
 
     say "C, by pkg-config ($1)"
@@ -38,6 +39,11 @@ run_linked() {
 
 mkdir -p "$folder"
 find_in_package() { "$python" -c "import farpoint; print(farpoint.get_$1_dir())"; }
+say "C, as docs/embedding.md has it"
+mkdir -p "$folder/first"
+cp "$root/examples/c/first.c" "$root/examples/c/first.sh" "$folder/first"
+(cd "$folder/first" && PATH="$(dirname "$python"):$PATH" ./first.sh)
+
 run_linked package "$(find_in_package cmake)" "$(find_in_package pkgconfig)"
 
 say "a plain installation"

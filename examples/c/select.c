@@ -76,9 +76,9 @@ int main(void) {
   expect(selection, corners_and_center, 5, "five picks");
   farpoint_selection_free(selection);
 
-  options.selected = chosen;
-  options.selected_count = 2;
   options.min_distance = 2.5;
+  options.selected = chosen; /* borrowed for the call, as everything is */
+  options.selected_count = 2;
   check(farpoint_select(&points, FARPOINT_EUCLIDEAN, 0, &options, NULL, &selection), "select with options");
   expect(selection, others, 3, "apart from rows 0 and 12 by at least 2.5");
   farpoint_selection_free(selection);
@@ -102,7 +102,9 @@ int main(void) {
     rows[i] = (float)rand() / (float)RAND_MAX;
   }
   large.data = rows;
-  run.progress = stop_at_once;
+  run.threads = 2;
+  run.memory_limit = 2000000000; /* bytes beyond the arguments; the rest goes to a temporary file */
+  run.progress = stop_at_once; /* several times a second; a result other than 0 ends the call within 0.2 s */
   run.context = &calls;
   if (farpoint_select(&large, FARPOINT_EUCLIDEAN, large.rows, NULL, &run, &selection) != FARPOINT_CANCELLED ||
       calls != 1) {
