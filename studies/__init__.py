@@ -1,1 +1,0 @@
-"""Studies: what is claimed about the product, measured. Not part of the package."""
