@@ -118,8 +118,8 @@ enum {
 
 /*
  * Called several times a second on the thread that made the call. Returns 0 to go on; anything else ends the
- * call with FARPOINT_CANCELLED within 0.2 s. Must not throw, which ends the call in the same way, nor jump
- * out of it.
+ * call with FARPOINT_CANCELLED within 0.2 s. Must not throw, which ends the call with
+ * FARPOINT_INTERNAL_ERROR, nor jump out of it.
  *
  * context  farpoint_run_options.context
  * done     picks that are made; 0 in calls that pick nothing

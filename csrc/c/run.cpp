@@ -76,12 +76,7 @@ Control::Listener Reporter::listener() const {
   }
   return [this](const Control::Progress& now) {
     const double radius = now.values.empty() ? kInfinity : metric_.distance(now.values.back(), unit_);
-    try {
-      return run_.progress(run_.context, static_cast<Index>(now.picks.size()), total_, radius) == 0;
-    } catch (...) {
-      // It must not, but if it does the engine, whose threads are at work, must not be unwound through.
-      return false;
-    }
+    return run_.progress(run_.context, static_cast<Index>(now.picks.size()), total_, radius) == 0;
   };
 }
 

@@ -28,7 +28,8 @@ class Control {
     std::span<const Index> picks;
     std::span<const double> values;
   };
-  // Returns false when the call shall stop. Runs on the calling thread only.
+  // Returns false when the call shall stop. Runs on the calling thread only. What it throws stops the call
+  // too, and is thrown again at its end.
   using Listener = std::function<bool(const Progress&)>;
 
   explicit Control(Listener listener = {}, Clock::duration period = std::chrono::milliseconds(50))
@@ -41,13 +42,14 @@ class Control {
     progress_ = {picks, values};
   }
 
-  // Calling thread only. True when the call shall stop.
-  bool poll() {
+  // Calling thread only. True when the call shall stop. Does not throw: the other threads may be waiting for
+  // this one at a barrier.
+  bool poll() noexcept {
     if (listener_ && !stopped()) {
       const auto now = Clock::now();
       if (now >= next_) {
         next_ = now + period_;
-        if (!listener_(progress_)) {
+        if (!listen()) {
           stopped_.store(true, std::memory_order_relaxed);
         }
       }
@@ -55,17 +57,31 @@ class Control {
     return stopped();
   }
 
+  // Calling thread only.
   void throw_if_stopped() const {
+    if (failure_) {
+      std::rethrow_exception(failure_);
+    }
     if (stopped()) {
       throw Interrupted();
     }
   }
 
  private:
+  bool listen() noexcept {
+    try {
+      return listener_(progress_);
+    } catch (...) {
+      failure_ = std::current_exception();
+      return false;
+    }
+  }
+
   Listener listener_;
   Clock::duration period_;
   Clock::time_point next_;
   Progress progress_;
+  std::exception_ptr failure_;
   std::atomic<bool> stopped_{false};
 };
 

@@ -88,6 +88,18 @@ TEST_CASE("a stop is obeyed") {
     problem.threads = threads;
     CHECK_THROWS_AS(farpoint::cpu::select(problem, control), farpoint::Interrupted);
     CHECK(calls == 3);
+
+    // What the listener throws comes out of the call, from wherever it was: at no barrier do others wait.
+    for (int last = 1; last < 20; ++last) {
+      calls = 0;
+      Control thrown(
+          [&](const Control::Progress&) -> bool {
+            return ++calls < last ? true : throw std::runtime_error("listener");
+          },
+          std::chrono::microseconds(300));
+      CHECK_THROWS_WITH(farpoint::cpu::select(problem, thrown), "listener");
+      CHECK(calls == last);
+    }
   }
 }
 
