@@ -31,7 +31,7 @@ CPP := $(wildcard csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu examples/c/*.
 # Analysed as their own files; what they include is analysed with them.
 TIDY := $(filter-out %_neondot.cpp %/primitives.cu,$(wildcard csrc/core/*.cpp csrc/cpu/*.cpp csrc/cuda/*.cpp \
   csrc/cuda/*.cu csrc/emulation/*.cpp csrc/bindings/*.cpp csrc/c/*.cpp))
-PY := python tests benchmarks tools docs/conf.py
+PY := python tests benchmarks tools studies docs/conf.py
 IN_PARALLEL := -n 2 --dist loadgroup
 # What pytest's exit status says when PYTEST_ARGUMENTS leave nothing to run.
 NONE_FOUND := 5
@@ -166,8 +166,8 @@ aarch64-build: $(VENV)/.created
 	$(BIN)/cmake --build build/aarch64 --target farpoint_tests
 
 aarch64-test-%: aarch64-build
-	FARPOINT_TEST_SIMD_LEVELS="$(LEVELS_$*)" qemu-aarch64 -cpu $* build/aarch64/csrc/tests/farpoint_tests \
-	  --test-case-exclude="$(SLOW_EMULATED)"
+	FARPOINT_TEST_SIMD_LEVELS="$(LEVELS_$*)" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu $* \
+	  build/aarch64/csrc/tests/farpoint_tests --test-case-exclude="$(SLOW_EMULATED)"
 
 # --- Sanitizers ----------------------------------------------------------------------------------------------------
 #
