@@ -155,7 +155,9 @@ def test_commands_of_blocks_are_run_by_ci() -> None:
 def test_make_targets_that_pages_name_are_there() -> None:
     targets = set(re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.M))
     known = {target for line in targets for target in line.split()}
-    named = {target for page in PAGES for target in re.findall(r"`make (?:-j \d+ )?([\w-]+)", page.read_text())}
+    named = {
+        target for page in PAGES for target in re.findall(r"`make (?:-j \d+ )?([\w-]+)", page.read_text())
+    }
     assert len(named) > 8
     assert named <= known
 

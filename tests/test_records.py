@@ -540,7 +540,13 @@ def test_lines_that_are_too_long_are_not_kept_in_memory(
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b'{"a": 1}\n' * 999)[:-12], b'{"a": 1}\n', b"\x1f\x8b\x08\x00" + b"\xff" * 40]
+    "content",
+    [
+        gzip.compress(b'{"a": 1}\n' * 999, mtime=0)[:-12],
+        b'{"a": 1}\n',
+        b"\x1f\x8b\x08\x00" + b"\xff" * 40,
+    ],
+    ids=["cut", "not compressed", "nonsense"],
 )
 def test_damaged_gzip(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jsonl.gz"
