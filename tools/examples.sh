@@ -2,7 +2,8 @@
 # Builds and runs the programs under examples/ as users do. Usage: tools/examples.sh CMAKE NINJA PYTHON FOLDER
 #
 # PYTHON is one that farpoint is installed in: C and Rust are linked with what is in that package, then once more
-# with a plain installation below FOLDER, which is made here. FOLDER is what everything is built in.
+# with a plain installation below FOLDER, which is made here. FOLDER is what they are built in; farpoint itself is built
+# beside it, in FOLDER-library and FOLDER-cpp, with the options of its tests, so that ccache knows its objects.
 set -eu
 
 cmake=$1 ninja=$2 python=$3 folder=$4
@@ -47,10 +48,11 @@ cp "$root/examples/c/first.c" "$root/examples/c/first.sh" "$folder/first"
 run_linked package "$(find_in_package cmake)" "$(find_in_package pkgconfig)"
 
 say "a plain installation"
-configure -S "$root" -B "$folder/library" -DFARPOINT_PYTHON=OFF -DCMAKE_INSTALL_LIBDIR=lib
-"$cmake" --build "$folder/library"
+configure -S "$root" -B "$folder-library" -DFARPOINT_PYTHON=OFF -DFARPOINT_CUDA=OFF -DFARPOINT_WERROR=ON \
+    -DCMAKE_INSTALL_LIBDIR=lib
+"$cmake" --build "$folder-library"
 rm -rf "$folder/prefix"
-"$cmake" --install "$folder/library" --prefix "$folder/prefix" --strip
+"$cmake" --install "$folder-library" --prefix "$folder/prefix" --strip
 # What is found must not depend on where it was built.
 rm -rf "$folder/moved"
 mv "$folder/prefix" "$folder/moved"
@@ -62,6 +64,11 @@ if grep -qs '\bfma\b.*\bavx2\b\|\bavx2\b.*\bfma\b' /proc/cpuinfo; then
     flags=-march=haswell
 fi
 say "C++, by add_subdirectory ${flags:+with $flags}"
-configure -S "$root/examples/cpp" -B "$folder/cpp" -DCMAKE_CXX_FLAGS="$flags"
-"$cmake" --build "$folder/cpp"
-"$folder/cpp/own_storage"
+launcher=""
+if command -v ccache >/dev/null 2>&1; then
+    launcher="$cmake;-E;env;CCACHE_BASEDIR=$root;ccache"
+fi
+configure -S "$root/examples/cpp" -B "$folder-cpp" -DCMAKE_BUILD_TYPE=Release -DFARPOINT_WERROR=ON \
+    -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" -DPROCESSOR_FLAGS="$flags"
+"$cmake" --build "$folder-cpp"
+"$folder-cpp/own_storage"
