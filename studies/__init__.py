@@ -1,0 +1,1 @@
+"""Studies: what is claimed about the product, measured. Not part of the package."""

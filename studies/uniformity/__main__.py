@@ -1,0 +1,44 @@
+"""Run a study: python -m studies.uniformity bias. Seeded: the same figures every time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import farpoint
+from studies.uniformity import bias, coverage, interpolation, plots
+
+RESULTS = Path(__file__).parent / "results"
+STUDIES = {
+    "bias": (bias, plots.bias),
+    "interpolation": (interpolation, plots.interpolation),
+    "coverage": (coverage, plots.coverage),
+}
+
+
+def main() -> None:
+    """Run what the command line names; write its figures and its picture."""
+    parser = argparse.ArgumentParser(prog="python -m studies.uniformity", description=__doc__)
+    parser.add_argument("study", choices=list(STUDIES))
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--small", action="store_true", help="some seconds: what the tests run")
+    size.add_argument("--large", action="store_true", help="more points and seeds")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder (default: %(default)s)")
+    options = parser.parse_args()
+    study, plot = STUDIES[options.study]
+    settings = study.SMALL if options.small else study.LARGE if options.large else study.Settings()
+    began = time.perf_counter()
+    found = study.run(settings)
+    seconds = time.perf_counter() - began
+    options.output.mkdir(parents=True, exist_ok=True)
+    record = {"study": options.study, "farpoint": farpoint.__version__, "seconds": round(seconds, 1), **found}
+    (options.output / f"{options.study}.json").write_text(json.dumps(record, indent=1) + "\n")
+    plot(found, options.output / f"{options.study}.png")
+    print(study.summary(found), file=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

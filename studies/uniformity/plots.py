@@ -1,0 +1,112 @@
+"""Pictures of the studies. Colours are told apart by the colour-blind; lines by their markers too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
+_MARKERS = "os^Dv"
+
+
+def bias(found: dict[str, Any], path: Path) -> None:
+    """Median h_min against the number of points, a line a bias, a panel a density and dimension."""
+    rows = found["rows"]
+    panels = list(dict.fromkeys((row["density"], row["d"]) for row in rows))
+    columns = 3
+    figure, axes = plt.subplots(
+        -(-len(panels) // columns), columns, figsize=(11, 9), sharex=True, layout="constrained"
+    )
+    for axis, (density, d) in zip(axes.flat, panels, strict=True):
+        here = [row for row in rows if (row["density"], row["d"]) == (density, d)]
+        for i, level in enumerate(dict.fromkeys(row["bias"] for row in here)):
+            line = [row for row in here if row["bias"] == level]
+            n = [row["n"] for row in line]
+            quantiles = [row["quantiles"] for row in line]
+            axis.fill_between(
+                n, [q[0] for q in quantiles], [q[4] for q in quantiles], color=_COLOURS[i], alpha=0.1
+            )
+            axis.plot(
+                n, [q[2] for q in quantiles], color=_COLOURS[i], marker=_MARKERS[i], label=f"bias {level:g}"
+            )
+        uniform = [row for row in here if row["bias"] == 0]
+        axis.plot(
+            [row["n"] for row in uniform],
+            [row["bounds"]["0.05"] for row in uniform],
+            "k--",
+            linewidth=1,
+            label="bound, uniform, delta 0.05",
+        )
+        axis.set(xscale="log", yscale="log", title=f"{density}, d = {d}")
+        sizes = [row["n"] for row in uniform]
+        axis.set_xticks(sizes, labels=[f"{n:,}" for n in sizes])
+        axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+    for row_of_axes in axes:  # a density each, whose biases are its own
+        row_of_axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.supxlabel("points")
+    figure.supylabel("h_min: median, and 5 to 95 %")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def coverage(found: dict[str, Any], path: Path) -> None:
+    """h_min with its bound, covering radius and their ratio against k, of selected and of random rows."""
+    selected, random = found["selected"], found["random"]
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
+    k = [row["k"] for row in selected]
+    for axis, title in zip(axes, ("h_min", "covering radius", "covering radius / h_min"), strict=True):
+        axis.plot(k, _values(selected, title), "o-", color=_COLOURS[0], label="farpoint's selection")
+        axis.plot(
+            [row["k"] for row in random], _values(random, title), "s", color=_COLOURS[1], label="random rows"
+        )
+        axis.set(xscale="log", title=title, xlabel="rows")
+    axes[0].plot(k, [row["upper_bound"] for row in selected], "k--", label="no rows have more")
+    axes[0].axhline(found["full_h_min"], color="0.5", linestyle=":", label=f"all {found['n']:,} rows")
+    axes[0].set_ylim(0, 1.35 * max(row["upper_bound"] for row in selected))  # room for the legend
+    axes[1].set_ylim(bottom=0)
+    axes[2].set_yscale("log")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _values(rows: list[dict[str, Any]], title: str) -> list[float]:
+    if title == "h_min":
+        return [row["h_min"] for row in rows]
+    radii = [row["covering_radius"] for row in rows]
+    return radii if title == "covering radius" else [row["covering_radius"] / row["h_min"] for row in rows]
+
+
+def interpolation(found: dict[str, Any], path: Path) -> None:
+    """The error against h_min and against the covering radius, a panel a dimension and approximation."""
+    rows = found["rows"]
+    panels = list(dict.fromkeys((row["d"], row["approximator"]) for row in rows))
+    figure, axes = plt.subplots(
+        2, len(panels), figsize=(3 * len(panels), 6), layout="constrained", squeeze=False
+    )
+    for column, (d, approximator) in enumerate(panels):
+        here = [row for row in rows if (row["d"], row["approximator"]) == (d, approximator)]
+        for axis, name in zip(axes[:, column], ("h_min", "covering_radius"), strict=True):
+            for i, family in enumerate(("spread", "pairs")):
+                points = [row for row in here if row["family"] == family]
+                axis.plot(
+                    [row[name] for row in points],
+                    [row["error"] for row in points],
+                    _MARKERS[i],
+                    color=_COLOURS[i],
+                    markersize=4,
+                    alpha=0.6,
+                    label="ways of spreading" if family == "spread" else "copies of points",
+                )
+            axis.set(xscale="log", yscale="log", xlabel=name.replace("_", " "))
+        axes[0, column].set_title(f"d = {d}, {approximator}")
+    axes[0, 0].legend(fontsize=8)
+    figure.supylabel("root-mean-square error, in standard deviations")
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    plt.close(figure)

@@ -1,0 +1,112 @@
+"""The studies' small settings: what they find, by direction and size, so that a change of it is noticed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("scipy")
+
+from studies.uniformity import bias, coverage, interpolation
+
+ROOT = Path(__file__).parents[1]
+
+# What all tests of a study look at takes some seconds.
+pytestmark = pytest.mark.xdist_group("studies")
+
+
+@cache
+def of_bias() -> dict[str, Any]:
+    return bias.run(bias.SMALL)
+
+
+@cache
+def of_coverage() -> dict[str, Any]:
+    return coverage.run(coverage.SMALL)
+
+
+@cache
+def of_interpolation() -> dict[str, Any]:
+    return interpolation.run(interpolation.SMALL)
+
+
+def test_h_min_falls_as_bias_rises() -> None:
+    rows = of_bias()["directions"]
+    assert len(rows) == 3 * 3 * len(bias.SMALL.sizes)
+    for row in rows:
+        assert row["spearman"] < -0.85, row
+        assert row["ratio"] < 0.6, row
+
+
+def test_h_min_scales_as_theory_says() -> None:
+    for row in of_bias()["slopes"]:
+        assert row["slope"] == pytest.approx(row["theory"], rel=0.3), row
+
+
+@pytest.mark.parametrize("delta", bias.DELTAS)
+def test_the_union_bound_is_kept(delta: float) -> None:
+    assert bias.chance(of_bias(), delta) > 0.01
+
+
+@pytest.mark.parametrize("share", [0.94, 0.7])
+def test_a_bound_that_is_not_kept_is_noticed(share: float) -> None:
+    """Twice the bound, say, would be kept in 75 and not in 95 of 100 sets."""
+    seeds = 100
+    found = {"settings": {"seeds": seeds}, "rows": [{"kept": {"0.05": share}}] * 50}
+    assert (bias.chance(found, 0.05) > 0.01) == (share > 0.9)
+
+
+def test_selected_rows_are_farther_apart_and_nearer_to_the_rest() -> None:
+    found = of_coverage()
+    for row in found["selected"]:
+        draws = [draw for draw in found["random"] if draw["k"] == row["k"]]
+        assert len(draws) == coverage.SMALL.draws
+        for draw in draws:
+            assert row["h_min"] > 1.05 * draw["h_min"]
+            assert row["covering_radius"] < draw["covering_radius"]
+            assert draw["h_min"] <= row["upper_bound"]
+        # The greedy's two quantities go together, a random subset's part.
+        assert row["covering_radius"] <= row["h_min"]
+    assert row["h_min"] > 1.7 * max(draw["h_min"] for draw in draws)
+    assert all(draw["h_min"] >= found["full_h_min"] for draw in found["random"])
+
+
+def test_errors_fall_as_h_min_rises_where_points_are_spread() -> None:
+    for row in of_interpolation()["correlations"]:
+        if row["family"] == "spread":
+            assert row["h_min"] < -0.4, row
+            assert row["covering_radius"] > 0.4, row
+
+
+def test_one_close_pair_costs_next_to_nothing() -> None:
+    """h_min is as small with one pair as with fifty; the error is that of the points that are left."""
+    rows = [row for row in of_interpolation()["rows"] if row["family"] == "pairs"]
+    for approximator in interpolation.SMALL.approximators:
+        errors = {
+            way: np.median(
+                [row["error"] for row in rows if (row["way"], row["approximator"]) == (way, approximator)]
+            )
+            for way in ("no copies", "2% copies", "50% copies")
+        }
+        assert errors["2% copies"] < 1.15 * errors["no copies"]
+        assert errors["50% copies"] > 1.15 * errors["no copies"]
+    h_min = {row["way"]: row["h_min"] for row in rows}
+    assert h_min["2% copies"] == pytest.approx(h_min["50% copies"], rel=0.01)
+    assert h_min["2% copies"] < 0.01 * h_min["no copies"]
+
+
+@pytest.mark.parametrize("study", ["bias", "coverage"])
+def test_a_study_is_one_command(study: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "studies.uniformity", study, "--small", "-o", str(tmp_path)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("| density | d |" if study == "bias" else "3,600 rows x 384")
+    assert (tmp_path / f"{study}.png").stat().st_size > 10_000
+    assert (tmp_path / f"{study}.json").stat().st_size > 1000
