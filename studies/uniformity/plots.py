@@ -104,7 +104,8 @@ def interpolation(found: dict[str, Any], path: Path) -> None:
                     alpha=0.6,
                     label="ways of spreading" if family == "spread" else "copies of points",
                 )
-            axis.set(xscale="log", yscale="log", xlabel=name.replace("_", " "))
+            axis.set(yscale="log", xlabel=name.replace("_r", " r"))
+        axes[0, column].set_xscale("log")
         axes[0, column].set_title(f"d = {d}, {approximator}")
     axes[0, 0].legend(fontsize=8)
     figure.supylabel("root-mean-square error, in standard deviations")
