@@ -13,8 +13,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
+pytest.importorskip("torch")
 
-from studies.uniformity import bias, coverage, interpolation
+from studies.uniformity import bias, coverage, descent, interpolation
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +36,11 @@ def of_coverage() -> dict[str, Any]:
 @cache
 def of_interpolation() -> dict[str, Any]:
     return interpolation.run(interpolation.SMALL)
+
+
+@cache
+def of_descent() -> dict[str, Any]:
+    return descent.run(descent.SMALL)
 
 
 def test_h_min_falls_as_bias_rises() -> None:
@@ -76,6 +82,30 @@ def test_selected_rows_are_farther_apart_and_nearer_to_the_rest() -> None:
         assert row["covering_radius"] <= row["h_min"]
     assert row["h_min"] > 1.7 * max(draw["h_min"] for draw in draws)
     assert all(draw["h_min"] >= found["full_h_min"] for draw in found["random"])
+
+
+def test_descent_is_slowed_by_pairs_whose_answers_differ() -> None:
+    for row in of_descent()["correlations"]:
+        if row["target"] == "random signs":
+            assert row["spearman"] < -0.4, row
+            assert row["high"] < 0 or row["family"] == "spread", row
+
+
+def test_descent_is_not_slowed_by_pairs_whose_answers_are_alike() -> None:
+    rows = [row for row in of_descent()["rows"] if row["target"] == "teacher"]
+    for network in descent.SMALL.networks:
+        steps = {
+            way: np.median(
+                [row["steps"] or np.inf for row in rows if (row["network"], row["way"]) == (network, way)]
+            )
+            for way in ("none", "1 at 0.03")
+        }
+        assert steps["1 at 0.03"] < 1.5 * steps["none"]
+
+
+def test_losses_fall() -> None:
+    for row in of_descent()["rows"]:
+        assert row["losses"][-1] < 0.7 * row["losses"][0]
 
 
 def test_errors_fall_as_h_min_rises_where_points_are_spread() -> None:

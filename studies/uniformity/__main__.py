@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import farpoint
-from studies.uniformity import bias, coverage, interpolation, plots
+from studies.uniformity import bias, coverage, descent, interpolation, plots
 
 RESULTS = Path(__file__).parent / "results"
 STUDIES = {
     "bias": (bias, plots.bias),
+    "descent": (descent, plots.descent),
     "interpolation": (interpolation, plots.interpolation),
     "coverage": (coverage, plots.coverage),
 }

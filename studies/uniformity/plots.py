@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import scipy.stats
 
 mpl.use("agg")
 
@@ -110,4 +112,34 @@ def interpolation(found: dict[str, Any], path: Path) -> None:
     axes[0, 0].legend(fontsize=8)
     figure.supylabel("root-mean-square error, in standard deviations")
     figure.savefig(path, dpi=90, metadata={"Software": None})
+    plt.close(figure)
+
+
+def descent(found: dict[str, Any], path: Path) -> None:
+    """Training loss against steps: the mean of its logarithm over the seeds, with 95 % confidence bands."""
+    rows, steps = found["rows"], found["recorded"]
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    panels = [(target, family) for target in ("teacher", "random signs") for family in ("spread", "pairs")]
+    figure, axes = plt.subplots(
+        len(panels), len(networks), figsize=(11, 12), sharex=True, layout="constrained", squeeze=False
+    )
+    for line, (target, family) in enumerate(panels):
+        here = [row for row in rows if (row["target"], row["family"]) == (target, family)]
+        for axis, network in zip(axes[line], networks, strict=True):
+            for i, way in enumerate(dict.fromkeys(row["way"] for row in here)):
+                logs = np.log10(
+                    [row["losses"] for row in here if (row["network"], row["way"]) == (network, way)]
+                )
+                mean, error = logs.mean(axis=0), logs.std(axis=0, ddof=1) / np.sqrt(len(logs))
+                reach = scipy.stats.t.ppf(0.975, len(logs) - 1) * error
+                colour = _COLOURS[i % len(_COLOURS)]
+                axis.fill_between(steps, 10 ** (mean - reach), 10 ** (mean + reach), color=colour, alpha=0.15)
+                axis.plot(
+                    steps, 10**mean, color=colour, linestyle="-" if i < len(_COLOURS) else "--", label=way
+                )
+            axis.set(xscale="log", yscale="log", title=f"{network}; {target}; {family}")
+        axes[line, -1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.supxlabel("steps")
+    figure.supylabel("training loss, of the variance of the answers")
+    figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)

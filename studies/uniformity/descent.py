@@ -1,0 +1,222 @@
+"""Claim 2: a small h_min slows gradient descent.
+
+Networks learn N points of the sphere by full-batch gradient descent, those of a kind with one rate. The
+points are chosen in ways with different h_min; what is learned is a teacher network's answer, which hardly
+differs between points that are near each other, or a random sign for each point, which does. Told of each:
+the training loss against steps, and the steps until it is a fiftieth of the variance of the answers, less
+than what one pair of opposite signs leaves. The ways are of two families:
+
+spread      farthest-first of a pool, at random, and the nearest neighbours of a few points
+pairs       farthest-first, with one point, or several, moved next to another
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+
+import farpoint
+from studies.uniformity.networks import NETWORKS
+
+Array = npt.NDArray[np.float64]
+
+TARGETS = ("teacher", "random signs")
+_THRESHOLD = 0.02
+_CLUSTERS = 4
+# One pair at falling distances, then several at the smallest.
+_PAIRS = ((1, 0.3), (1, 0.1), (1, 0.03), (4, 0.03), (8, 0.03))
+_RECORDED = 60
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many points, steps and seeds; which networks."""
+
+    points: int = 32
+    dimensions: int = 6
+    pool: int = 1000
+    steps: int = 2500
+    seeds: int = 10
+    networks: tuple[str, ...] = tuple(NETWORKS)
+
+
+SMALL = Settings(steps=400, seeds=6, networks=("residual",))
+LARGE = Settings(points=64, steps=20_000, seeds=20)
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Choose, train and measure: all sets of points at once, each with a network of its own."""
+    sets = [
+        (seed, family, way, points)
+        for seed in range(settings.seeds)
+        for family, way, points in _ways(settings, np.random.default_rng(seed))
+    ]
+    x = np.stack([points for *_, points in sets])
+    rows = []
+    for target in TARGETS:
+        y = np.stack([_answers(target, points, seed) for seed, *_, points in sets])
+        for network in settings.networks:
+            seeds = [seed for seed, *_ in sets]
+            steps, losses = _train(network, x, y, seeds, settings)
+            needed = _steps_until(_THRESHOLD * y.var(axis=1), steps, losses)
+            rows += [
+                {
+                    "target": target,
+                    "network": network,
+                    "seed": seed,
+                    "family": family,
+                    "way": way,
+                    "h_min": farpoint.h_min(points).value,
+                    "steps": needed[i],
+                    "losses": (losses[i] / y[i].var()).tolist(),
+                }
+                for i, (seed, family, way, points) in enumerate(sets)
+            ]
+    return {
+        "settings": vars(settings),
+        "recorded": steps.tolist(),
+        "rows": rows,
+        "correlations": _correlations(rows),
+    }
+
+
+def _ways(settings: Settings, random: np.random.Generator) -> list[tuple[str, str, Array]]:
+    n = settings.points
+    pool = _normalised(random.standard_normal((settings.pool, settings.dimensions)))
+    spread = pool[farpoint.select(pool, n, start="random", seed=random).indices]
+    centers = pool[random.choice(len(pool), _CLUSTERS, replace=False)]
+    nearest = np.argsort(farpoint.pairwise_distances(centers, pool), axis=1)[:, : n // _CLUSTERS]
+    ways = [
+        ("spread", "farthest first", spread),
+        ("spread", "random", pool[random.choice(len(pool), n, replace=False)]),
+        ("spread", "clustered", pool[nearest.ravel()]),
+        ("pairs", "none", spread),
+    ]
+    moved, beside = np.array_split(random.permutation(n)[: 2 * (n // 2)], 2)
+    direction = _normalised(random.standard_normal((n, settings.dimensions)))
+    for pairs, distance in _PAIRS:
+        points = spread.copy()
+        rows, originals = moved[:pairs], beside[:pairs]
+        points[rows] = _at_distance(points[originals], direction[rows], distance)
+        ways.append(("pairs", f"{pairs} at {distance:g}", points))
+    return ways
+
+
+def _normalised(points: Array) -> Array:
+    found: Array = points / np.linalg.norm(points, axis=-1, keepdims=True)
+    return found
+
+
+def _at_distance(points: Array, direction: Array, distance: float) -> Array:
+    """Return points of the sphere at a straight distance from others, each in a direction of its own."""
+    along = _normalised(direction - (direction * points).sum(axis=1, keepdims=True) * points)
+    angle = 2 * np.arcsin(distance / 2)
+    found: Array = np.cos(angle) * points + np.sin(angle) * along
+    return found
+
+
+def _answers(target: str, points: Array, seed: int) -> Array:
+    random = np.random.default_rng((seed, 1))
+    if target == "random signs":
+        return random.permutation(np.resize([1.0, -1.0], len(points)))
+    weights, heights = random.standard_normal((points.shape[1], 16)), random.standard_normal(16)
+    found = np.tanh(2 * points @ weights) @ heights
+    answers: Array = (found - found.mean()) / found.std()
+    return answers
+
+
+def _train(
+    network: str, x: Array, y: Array, seeds: list[int], settings: Settings
+) -> tuple[npt.NDArray[np.int64], Array]:
+    """Return the recorded steps, and the losses of every set there."""
+    import torch
+
+    torch.set_num_threads(1)  # more than one wait for each other longer than these layers take
+    kind = NETWORKS[network]
+    parameters = kind.make(seeds, x.shape[2])
+    for parameter in parameters:
+        parameter.requires_grad_()
+    inputs, answers = torch.from_numpy(x).float(), torch.from_numpy(y).float()
+    recorded = np.unique(np.geomspace(1, settings.steps, _RECORDED).round().astype(np.int64))
+    losses = []
+    wanted = set(recorded.tolist())
+    for step in range(1, settings.steps + 1):
+        loss = ((kind.answer(parameters, inputs) - answers) ** 2).mean(dim=1)
+        # The networks share nothing: the gradient of the sum is each one's own.
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= kind.rate * gradient
+        if step in wanted:
+            losses.append(loss.detach().double().numpy().copy())
+    return recorded, np.stack(losses, axis=1)
+
+
+def _steps_until(threshold: Array, steps: npt.NDArray[np.int64], losses: Array) -> list[int | None]:
+    """Return the first recorded step at which the loss is below the threshold; None where it never is."""
+    below = losses < threshold[:, None]
+    return [int(steps[row.argmax()]) if row.any() else None for row in below]
+
+
+def _correlations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spearman's correlation of the steps with h_min, of each seed's ways; its mean and a 95 % interval."""
+    groups: dict[tuple[str, ...], dict[int, list[dict[str, Any]]]] = {}
+    for row in rows:
+        key = (row["target"], row["network"], row["family"])
+        groups.setdefault(key, {}).setdefault(row["seed"], []).append(row)
+    return [
+        {
+            "target": target,
+            "network": network,
+            "family": family,
+            **_interval([_spearman(g) for g in by_seed.values()]),
+        }
+        for (target, network, family), by_seed in groups.items()
+    ]
+
+
+def _spearman(rows: list[dict[str, Any]]) -> float:
+    h_min = [row["h_min"] for row in rows]
+    steps = [np.inf if row["steps"] is None else row["steps"] for row in rows]
+    if len(set(steps)) == 1:
+        return 0.0
+    return float(scipy.stats.spearmanr(h_min, steps).statistic)
+
+
+def _interval(values: list[float]) -> dict[str, float]:
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    reach = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * error
+    return {"spearman": mean, "low": mean - reach, "high": mean + reach}
+
+
+def summary(found: dict[str, Any]) -> str:
+    """Return what was found, as the tables of README.md."""
+    rows = found["rows"]
+    lines = []
+    for family in ("spread", "pairs"):
+        ways = list(dict.fromkeys(row["way"] for row in rows if row["family"] == family))
+        lines += [f"| learned | network | {' | '.join(ways)} | Spearman, h_min and steps |"]
+        lines += ["|---|---|" + "---:|" * (len(ways) + 1)]
+        for entry in found["correlations"]:
+            if entry["family"] == family:
+                here = [
+                    row
+                    for row in rows
+                    if all(row[key] == entry[key] for key in ("target", "network", "family"))
+                ]
+                shown = " | ".join(
+                    _median([row["steps"] for row in here if row["way"] == way]) for way in ways
+                )
+                interval = f"{entry['spearman']:+.2f} ({entry['low']:+.2f} to {entry['high']:+.2f})"
+                lines.append(f"| {entry['target']} | {entry['network']} | {shown} | {interval} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _median(steps: list[int | None]) -> str:
+    median = float(np.median([np.inf if step is None else step for step in steps]))
+    return f"{median:,.0f}" if np.isfinite(median) else "not reached"
