@@ -202,3 +202,17 @@ def prepare(folder: Path) -> None:
     (folder / "data.jsonl").write_text(
         "".join(json.dumps(record) + "\n" for record in records), encoding="utf-8"
     )
+
+
+def main() -> None:
+    """Run a page in a folder: python -m tests.documents PAGE FOLDER."""
+    page, folder = map(Path, sys.argv[1:])
+    os.chdir(folder)
+    run = PageRun(page, folder)
+    run.run()
+    if not run.ran or run.skipped:
+        sys.exit(f"{run.ran} blocks were run; left out: {run.skipped}")
+
+
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ def main() -> None:
     seconds = time.perf_counter() - began
     options.output.mkdir(parents=True, exist_ok=True)
     record = {"study": options.study, "farpoint": farpoint.__version__, "seconds": round(seconds, 1), **found}
-    (options.output / f"{options.study}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (options.output / f"{options.study}.json").write_text(json.dumps(record, separators=(",", ":")) + "\n")
     plot(found, options.output / f"{options.study}.png")
     print(study.summary(found), file=sys.stdout)
 

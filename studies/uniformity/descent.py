@@ -72,7 +72,7 @@ def run(settings: Settings) -> dict[str, Any]:
                     "way": way,
                     "h_min": farpoint.h_min(points).value,
                     "steps": needed[i],
-                    "losses": (losses[i] / y[i].var()).tolist(),
+                    "losses": [float(f"{loss:.3g}") for loss in losses[i] / y[i].var()],
                 }
                 for i, (seed, family, way, points) in enumerate(sets)
             ]
