@@ -159,11 +159,12 @@ SLOW_EMULATED := buckets: what is kept away from,buckets: lines*
 
 aarch64-test: aarch64-test-max aarch64-test-cortex-a53
 
+# Ninja does not understand how `make -j` shares out its processors.
 aarch64-build: $(VENV)/.created
 	tools/system_packages.sh aarch64
 	$(CMAKE) -S . -B build/aarch64 --toolchain cmake/aarch64.cmake -DFARPOINT_PYTHON=OFF \
 	  -DFARPOINT_TESTS=ON -DFARPOINT_CUDA=OFF
-	$(BIN)/cmake --build build/aarch64 --target farpoint_tests
+	MAKEFLAGS= $(BIN)/cmake --build build/aarch64 --target farpoint_tests
 
 aarch64-test-%: aarch64-build
 	FARPOINT_TEST_SIMD_LEVELS="$(LEVELS_$*)" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu $* \
