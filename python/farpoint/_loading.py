@@ -24,7 +24,7 @@ from farpoint._spool import check_spill_folder
 from farpoint._validation import check_device, check_memory_limit, check_metric, check_threads
 from farpoint.backends import choose_backend, cuda
 from farpoint.backends._device_matrix import DeviceMatrix
-from farpoint.backends._protocol import Matrix
+from farpoint.backends._protocol import HostMatrix, Matrix
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,18 @@ def _open(source: object, name: str, spill_folder: str | None, limit: int | None
     if is_source(source):
         source = open_files(source, spill_folder=spill_folder, in_memory=limit is None)
     return source, source.name if isinstance(source, PartedMatrix) else name
+
+
+def host_matrix(source: object, name: str) -> HostMatrix:
+    """Return one matrix on the host, from files too, for what works on it by the public functions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the name of the argument, what is wrong and where.
+    """
+    opened, called = _open(source, name, None, None)
+    return as_host_matrix(opened, called)
 
 
 def check_bits(source: object, name: str, metric: Metric) -> None:

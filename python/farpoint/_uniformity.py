@@ -13,8 +13,7 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint import theory
 from farpoint._api import h_min, pairwise_distances, select
-from farpoint._files import is_source, open_matrix
-from farpoint._inputs import as_host_matrix
+from farpoint._loading import host_matrix
 from farpoint._neighbours import nearest_others, rows_of
 from farpoint._parts import PartedMatrix
 
@@ -172,20 +171,18 @@ def uniformity(
     rows x columns                       500 x 3
     h_min                                0.00...
     """
-    for name, value, least in (("sample", sample, 3), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    sample, seed = check.check_sampling(sample, seed, least=3)
     near = check.check_min_distance(near, "near")
-    matrix = as_host_matrix(open_matrix(X) if is_source(X) else X, "X")
+    matrix = host_matrix(X, "X")
     n, d = len(matrix), int(matrix.shape[1])
     computation: dict[str, Any] = {"backend": backend, "threads": threads}
     limits: dict[str, Any] = {"memory_limit": memory_limit, "spill_folder": spill_folder}
     pair = h_min(matrix, **computation, **limits)
     selection = select(matrix, min(_DEFAULT_PICKS, (n + 1) // 2) if k is None else k, **computation, **limits)
 
-    rows = np.sort(np.random.default_rng(seed).choice(n, min(n, int(sample)), replace=False))
+    rows = np.sort(np.random.default_rng(seed).choice(n, min(n, sample), replace=False))
     to_nearest = nearest_others(matrix, rows, metric="euclidean", **computation).distances
-    among = _distances_among(rows_of(matrix, rows), computation)
+    among: FloatArray = pairwise_distances(rows_of(matrix, rows), **computation)
     typical = float(np.median(among[np.triu_indices(len(rows), 1)]))
     median = float(np.median(to_nearest))
     threshold = _NEAR * median if near is None else near
@@ -209,11 +206,6 @@ def uniformity(
         expected_h_min=_expected(n, d, norms),
         expected_h_min_intrinsic=_expected_from_neighbours(n, dimension, median),
     )
-
-
-def _distances_among(rows: npt.NDArray[Any], computation: dict[str, Any]) -> FloatArray:
-    found: FloatArray = pairwise_distances(rows, **computation)
-    return found
 
 
 def _two_nn(distances: FloatArray, duplicate: float) -> float:

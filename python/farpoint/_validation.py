@@ -173,6 +173,14 @@ def check_seed(seed: object) -> int | np.random.Generator | None:
     return operator.index(seed)  # type: ignore[arg-type]
 
 
+def check_sampling(sample: object, seed: object, *, least: int) -> tuple[int, int]:
+    """Return how many rows a sample is to have, at least `least`, and the seed that it is drawn by."""
+    for name, value, smallest in (("sample", sample, least), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < smallest:
+            raise ValueError(f"{name} must be an integer of at least {smallest}, not {value!r}")
+    return int(sample), int(seed)  # type: ignore[call-overload]
+
+
 def check_selected(selected: object, n: int, name: str = "selected") -> IndexArray:
     """Return rows that were chosen before: distinct row numbers."""
     if selected is None:

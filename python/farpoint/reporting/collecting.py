@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 import farpoint
-from farpoint._files import is_source
-from farpoint._inputs import as_host_matrix
+from farpoint._loading import host_matrix
 from farpoint._neighbours import nearest_others, rows_of
 from farpoint._parts import PartedMatrix
 from farpoint._selecting import check_belongs, check_selection
+from farpoint._validation import check_sampling
 from farpoint.reporting.facts import Cluster, Clusters, Facts, Neighbours, Pair, Projection
 from farpoint.reporting.projection import PrincipalAxes
 from farpoint.selection import Selection
@@ -72,17 +72,15 @@ def collect(
     (4.0, Pair(distance=4.0, rows=(2, 3)))
     """
     check_selection(selection)
-    for name, value, least in (("sample", sample, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    sample, seed = check_sampling(sample, seed, least=1)
     if not len(selection):
         raise ValueError("the selection has no picks: there is nothing to show")
     facts = Facts(_said(selection), _curve(selection), _prefixes(selection))
     if X is None:
         return facts
-    matrix = as_host_matrix(farpoint.open_matrix(X) if is_source(X) else X, "X")
+    matrix = host_matrix(X, "X")
     check_belongs(selection, matrix)
-    found = _Comparison(selection, matrix, int(sample), int(seed), threads, progress or _silent)
+    found = _Comparison(selection, matrix, sample, seed, threads, progress or _silent)
     said = {**facts.selection, "n": len(matrix), "d": int(matrix.shape[1]), "dtype": str(matrix.dtype)}
     facts = dataclasses.replace(facts, selection=said, **found.facts())
     return dataclasses.replace(facts, places=_places(selection, facts.rows()))
