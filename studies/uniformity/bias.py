@@ -17,6 +17,7 @@ import scipy.stats
 import farpoint
 from farpoint import theory
 from studies.uniformity.densities import DENSITIES
+from studies.uniformity.grouping import grouped
 
 DELTAS = (0.05, 0.2, 0.5)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -69,18 +70,11 @@ def _measure(name: str, d: int, bias: float, n: int, settings: Settings) -> dict
     }
 
 
-def _groups(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    return groups
-
-
 def _slopes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Fit log of the median h_min against log n, beside -2 / (dimension of the support)."""
     median = QUANTILES.index(0.5)
     found = []
-    for (name, d, bias), group in _groups(rows, "density", "d", "bias").items():
+    for (name, d, bias), group in grouped(rows, "density", "d", "bias").items():
         n, h = [row["n"] for row in group], [row["quantiles"][median] for row in group]
         slope = float(np.polyfit(np.log(n), np.log(h), 1)[0])
         found.append(
@@ -104,7 +98,7 @@ def _directions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             ),
             "ratio": group[-1]["quantiles"][median] / group[0]["quantiles"][median],
         }
-        for (name, d, n), group in _groups(rows, "density", "d", "n").items()
+        for (name, d, n), group in grouped(rows, "density", "d", "n").items()
     ]
 
 
@@ -114,7 +108,7 @@ def summary(found: dict[str, Any]) -> str:
         "| density | d | h_min, most biased / uniform | Spearman | slope, uniform | most biased | theory |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for (name, d), directions in _groups(found["directions"], "density", "d").items():
+    for (name, d), directions in grouped(found["directions"], "density", "d").items():
         slopes = [row for row in found["slopes"] if (row["density"], row["d"]) == (name, d)]
         ratios = [row["ratio"] for row in directions]
         correlation = max(row["spearman"] for row in directions)

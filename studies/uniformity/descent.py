@@ -20,6 +20,7 @@ import numpy.typing as npt
 import scipy.stats
 
 import farpoint
+from studies.uniformity.grouping import grouped
 from studies.uniformity.networks import NETWORKS
 
 Array = npt.NDArray[np.float64]
@@ -164,18 +165,14 @@ def _steps_until(threshold: Array, steps: npt.NDArray[np.int64], losses: Array) 
 
 def _correlations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Spearman's correlation of the steps with h_min, of each seed's ways; its mean and a 95 % interval."""
-    groups: dict[tuple[str, ...], dict[int, list[dict[str, Any]]]] = {}
-    for row in rows:
-        key = (row["target"], row["network"], row["family"])
-        groups.setdefault(key, {}).setdefault(row["seed"], []).append(row)
     return [
         {
             "target": target,
             "network": network,
             "family": family,
-            **_interval([_spearman(g) for g in by_seed.values()]),
+            **_interval([_spearman(ways) for ways in grouped(group, "seed").values()]),
         }
-        for (target, network, family), by_seed in groups.items()
+        for (target, network, family), group in grouped(rows, "target", "network", "family").items()
     ]
 
 

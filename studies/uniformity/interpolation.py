@@ -22,6 +22,7 @@ import scipy.interpolate
 import scipy.stats
 
 import farpoint
+from studies.uniformity.grouping import grouped
 
 Array = npt.NDArray[np.float64]
 
@@ -161,25 +162,21 @@ APPROXIMATORS: dict[str, Callable[[Array, Array, Array, int], Array]] = {
 
 def _correlations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Spearman's correlation of the error with h_min and with the covering radius, mean over the seeds."""
-    groups: dict[tuple[Any, ...], dict[int, list[dict[str, Any]]]] = {}
-    for row in rows:
-        key = (row["d"], row["family"], row["approximator"])
-        groups.setdefault(key, {}).setdefault(row["seed"], []).append(row)
     return [
-        {"d": d, "family": family, "approximator": approximator, **_mean_correlations(list(by_seed.values()))}
-        for (d, family, approximator), by_seed in groups.items()
+        {"d": d, "family": family, "approximator": approximator, **_mean_correlations(group)}
+        for (d, family, approximator), group in grouped(rows, "d", "family", "approximator").items()
     ]
 
 
-def _mean_correlations(groups: list[list[dict[str, Any]]]) -> dict[str, float]:
+def _mean_correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {
         name: float(
             np.mean(
                 [
                     scipy.stats.spearmanr(
-                        [row[name] for row in rows], [row["error"] for row in rows]
+                        [row[name] for row in ways], [row["error"] for row in ways]
                     ).statistic
-                    for rows in groups
+                    for ways in grouped(rows, "seed").values()
                 ]
             )
         )
