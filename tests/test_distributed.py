@@ -258,7 +258,7 @@ def test_arguments(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         farpoint.distributed.select(X, 5, memory_limit=1000)
     with pytest.raises(TypeError, match="progress must be"):
         farpoint.distributed.select(X, 5, progress="yes")  # type: ignore[arg-type]
-    monkeypatch.setattr(BACKENDS["cuda"], "unavailable", lambda: None)
+    monkeypatch.setattr(type(BACKENDS["cuda"]), "unavailable", lambda _self: None)
     with pytest.raises(ValueError, match="backend 'cuda' cannot be one of several engines yet"):
         farpoint.distributed.select(X, 5, backend="cuda")
     deadline = time.monotonic() + 10
