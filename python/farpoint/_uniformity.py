@@ -13,6 +13,7 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint import theory
 from farpoint._api import h_min, pairwise_distances, select
+from farpoint._json_values import finite
 from farpoint._loading import host_matrix
 from farpoint._neighbours import nearest_others, rows_of
 from farpoint._parts import PartedMatrix
@@ -90,10 +91,8 @@ class Uniformity:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, as JSON can hold them (None stands for infinity and for NaN)."""
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
+        found: dict[str, Any] = finite(asdict(self))
+        return found
 
     def __str__(self) -> str:
         uniform = "on the sphere" if self.normalised else "in a ball"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from farpoint import _validation as check
 from farpoint._exchange import Found, exchange
 from farpoint._independent import farther_apart
+from farpoint._json_values import finite
 from farpoint._picks import PickListeners
 from farpoint._selecting import SelectionTask, check_belongs, check_selection, picks_of, prepare_selection
 from farpoint._spread import ROW_BYTES, Spread, values_to_kept_away
@@ -234,19 +235,14 @@ def refined(
         info={
             **selection.info,
             "refinement": {
-                "h_min_before": _finite(selection.h_min),
+                "h_min_before": finite(selection.h_min),
                 "gain": better.h_min / selection.h_min - 1 if better.h_min > selection.h_min else 0.0,
                 "moves": budget.moves,
                 "seconds": time.perf_counter() - began,
-                "upper_bound": _finite(selection.upper_bound),
+                "upper_bound": finite(selection.upper_bound),
             },
         },
     )
-
-
-def _finite(value: float) -> float | None:
-    """Return what JSON can hold: None stands for infinity."""
-    return value if math.isfinite(value) else None
 
 
 def _made_of(task: SelectionTask, selection: Selection, found: Found) -> Selection:

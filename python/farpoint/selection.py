@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from farpoint._archives import ArrayArchive, open_archive
 from farpoint._atomic import atomic_write
+from farpoint._json_values import finite
 from farpoint._metrics import METRICS
 from farpoint._read_only import ReadOnlyArrays
 
@@ -367,10 +368,6 @@ class Selection(ReadOnlyArrays):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, as JSON can hold them (None stands for infinity)."""
-
-        def finite(value: float) -> float | None:
-            return value if math.isfinite(value) else None
-
         return {
             "k": len(self),
             "metric": self.metric,
@@ -378,7 +375,7 @@ class Selection(ReadOnlyArrays):
             "covering_radius": finite(self.covering_radius),
             "upper_bound": finite(self.upper_bound),
             "indices": self.indices.tolist(),
-            "radii": [finite(radius) for radius in self.radii.tolist()],
+            "radii": finite(self.radii.tolist()),
             **self._file_columns(),
             "info": self.info,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from farpoint._files.arrow import pyarrow_for
 from farpoint._json_lines import WHITE_SPACE, is_compressed, is_json_lines
+from farpoint._json_values import finite
 from farpoint._records._file import IndexArray, PlacedLines, RecordFile, temporary_file
 from farpoint._records.convert import JsonTables
 from farpoint._records.json_lines import JsonLinesFile
@@ -117,7 +117,7 @@ def with_fields(line: bytes, fields: Mapping[str, int | float]) -> bytes:
     object_ = line.rstrip(WHITE_SPACE)
     inside = object_[:-1].rstrip(WHITE_SPACE)
     text = ", ".join(
-        f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(value if math.isfinite(value) else None)}"
+        f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(finite(value))}"
         for name, value in fields.items()
     )
     comma = b"" if inside.endswith(b"{") else b", "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+from farpoint._json_values import finite
 
 # Bytes of lines that are parsed at a time.
 _BLOCK_BYTES = 1 << 24
@@ -24,7 +25,7 @@ def json_line(record: dict[str, Any]) -> bytes:
     try:
         text = json.dumps(record, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError:  # NaN or an infinity
-        text = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False, default=_plain)
+        text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False, default=_plain)
     except TypeError as error:
         raise ValueError(f"cannot be written as JSON: {error}; write .parquet") from None
     return text.encode("utf-8", "surrogatepass") + b"\n"
@@ -36,14 +37,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, decimal.Decimal):
         return str(value)
     raise TypeError(f"JSON has no {type(value).__name__}")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 class JsonTables:

@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import json
 import logging
-import math
 import sys
 import time
 from collections.abc import Collection, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from farpoint._atomic import check_writable, try_to_write
 from farpoint._files import open_files
+from farpoint._json_values import finite
 from farpoint._metrics import METRICS
 from farpoint._parts import PartedMatrix
 from farpoint._progress import TimeLeft
@@ -166,7 +166,7 @@ class JsonProgress:
             "event": "progress",
             "done": done,
             "total": total if self._total_is_known else None,
-            "radius": radius if math.isfinite(radius) else None,
+            "radius": finite(radius),
             "seconds": round(seconds, 3),
             "seconds_left": None if left is None else round(left, 3),
         }

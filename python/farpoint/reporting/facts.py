@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
+
+from farpoint._json_values import finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,15 +110,5 @@ class Facts:
 
     def record(self) -> dict[str, Any]:
         """Return plain values, as JSON can hold them (None stands for infinity and for what is unknown)."""
-        found: dict[str, Any] = _plain(dataclasses.asdict(self))
+        found: dict[str, Any] = finite(dataclasses.asdict(self))
         return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
