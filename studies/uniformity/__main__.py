@@ -6,18 +6,22 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import farpoint
-from studies.uniformity import bias, coverage, descent, interpolation, plots
+from studies.uniformity import bias, coverage, descent, finetuning, interpolation, language, plots
 
 RESULTS = Path(__file__).parent / "results"
 STUDIES = {
     "bias": (bias, plots.bias),
     "descent": (descent, plots.descent),
     "interpolation": (interpolation, plots.interpolation),
+    "language": (language, plots.training),
+    "finetuning": (finetuning, plots.training),
     "coverage": (coverage, plots.coverage),
 }
+_WITH_DEVICES = [name for name, (study, _) in STUDIES.items() if hasattr(study.Settings, "device")]
 
 
 def main() -> None:
@@ -28,9 +32,16 @@ def main() -> None:
     size.add_argument("--small", action="store_true", help="some seconds: what the tests run")
     size.add_argument("--large", action="store_true", help="more points and seeds")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--device", help=f"what networks are trained on, such as cuda: of {', '.join(_WITH_DEVICES)}"
+    )
     options = parser.parse_args()
     study, plot = STUDIES[options.study]
     settings = study.SMALL if options.small else study.LARGE if options.large else study.Settings()
+    if options.device is not None:
+        if options.study not in _WITH_DEVICES:
+            parser.error(f"{options.study} trains no network: it has no use for --device")
+        settings = replace(settings, device=options.device)
     began = time.perf_counter()
     found = study.run(settings)
     seconds = time.perf_counter() - began

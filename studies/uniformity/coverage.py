@@ -7,16 +7,13 @@ no k rows exceed. A selection has all its prefixes, so one of the largest k has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import farpoint
-from farpoint import demo
-
-REAL_DATA = Path(__file__).parents[3] / "shared" / "data" / "wordnet_minilm_f16.npy"
+from studies.uniformity import entries
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ LARGE = Settings("all", 10, 20)
 
 def run(settings: Settings) -> dict[str, Any]:
     """Select, draw and measure."""
-    X = _rows(settings.data)
+    X = entries.embeddings(settings.data)
     sizes = np.unique(np.geomspace(10, len(X) // 2, settings.sizes).round().astype(int)).tolist()
     selection = farpoint.select(X, sizes[-1])
     selected = [_of_selection(selection.prefix(k)) for k in sizes]
@@ -57,17 +54,6 @@ def run(settings: Settings) -> dict[str, Any]:
         "selected": selected,
         "random": random,
     }
-
-
-def _rows(data: str) -> npt.NDArray[np.float32]:
-    if data == "demo":
-        return demo.load()[0].astype(np.float32)
-    if not REAL_DATA.exists():
-        raise FileNotFoundError(
-            f"{REAL_DATA.name} is not beside the checkout; --small takes the package's rows"
-        )
-    rows: npt.NDArray[np.float32] = np.load(REAL_DATA).astype(np.float32)
-    return rows
 
 
 def _of_selection(selection: farpoint.Selection) -> dict[str, Any]:

@@ -12,7 +12,7 @@ pairs       farthest-first, with one point, or several, moved next to another
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import scipy.stats
 import farpoint
 from studies.uniformity.grouping import grouped
 from studies.uniformity.networks import NETWORKS
+from studies.uniformity.processes import each
 
 Array = npt.NDArray[np.float64]
 
@@ -43,6 +44,8 @@ class Settings:
     steps: int = 2500
     seeds: int = 10
     networks: tuple[str, ...] = tuple(NETWORKS)
+    processes: int = 2
+    device: str = "cpu"
 
 
 SMALL = Settings(steps=400, seeds=6, networks=("residual",))
@@ -50,39 +53,49 @@ LARGE = Settings(points=64, steps=20_000, seeds=20)
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Choose, train and measure: all sets of points at once, each with a network of its own."""
+    """Choose, train and measure, several kinds of training at a time."""
+    jobs = [(settings, target, network) for target in TARGETS for network in settings.networks]
+    # The last networks take longest, so they begin.
+    found = each(_learned, jobs[::-1], settings.processes)[::-1]
+    rows = [row for rows in found for row in rows]
+    return {
+        "settings": asdict(settings),
+        "recorded": _recorded(settings).tolist(),
+        "rows": rows,
+        "correlations": _correlations(rows),
+    }
+
+
+def _learned(job: tuple[Settings, str, str]) -> list[dict[str, Any]]:
+    """Return what becomes of all sets of points, each with a network of its own, trained at once."""
+    settings, target, network = job
     sets = [
         (seed, family, way, points)
         for seed in range(settings.seeds)
         for family, way, points in _ways(settings, np.random.default_rng(seed))
     ]
     x = np.stack([points for *_, points in sets])
-    rows = []
-    for target in TARGETS:
-        y = np.stack([_answers(target, points, seed) for seed, *_, points in sets])
-        for network in settings.networks:
-            seeds = [seed for seed, *_ in sets]
-            steps, losses = _train(network, x, y, seeds, settings)
-            needed = _steps_until(_THRESHOLD * y.var(axis=1), steps, losses)
-            rows += [
-                {
-                    "target": target,
-                    "network": network,
-                    "seed": seed,
-                    "family": family,
-                    "way": way,
-                    "h_min": farpoint.h_min(points).value,
-                    "steps": needed[i],
-                    "losses": [float(f"{loss:.3g}") for loss in losses[i] / y[i].var()],
-                }
-                for i, (seed, family, way, points) in enumerate(sets)
-            ]
-    return {
-        "settings": vars(settings),
-        "recorded": steps.tolist(),
-        "rows": rows,
-        "correlations": _correlations(rows),
-    }
+    y = np.stack([_answers(target, points, seed) for seed, *_, points in sets])
+    losses = _train(network, x, y, [seed for seed, *_ in sets], settings)
+    needed = _steps_until(_THRESHOLD * y.var(axis=1), _recorded(settings), losses)
+    return [
+        {
+            "target": target,
+            "network": network,
+            "seed": seed,
+            "family": family,
+            "way": way,
+            "h_min": farpoint.h_min(points).value,
+            "steps": needed[i],
+            "losses": [float(f"{loss:.3g}") for loss in losses[i] / y[i].var()],
+        }
+        for i, (seed, family, way, points) in enumerate(sets)
+    ]
+
+
+def _recorded(settings: Settings) -> npt.NDArray[np.int64]:
+    """Return the steps at which losses are kept."""
+    return np.unique(np.geomspace(1, settings.steps, _RECORDED).round().astype(np.int64))
 
 
 def _ways(settings: Settings, random: np.random.Generator) -> list[tuple[str, str, Array]]:
@@ -130,21 +143,18 @@ def _answers(target: str, points: Array, seed: int) -> Array:
     return answers
 
 
-def _train(
-    network: str, x: Array, y: Array, seeds: list[int], settings: Settings
-) -> tuple[npt.NDArray[np.int64], Array]:
-    """Return the recorded steps, and the losses of every set there."""
+def _train(network: str, x: Array, y: Array, seeds: list[int], settings: Settings) -> Array:
+    """Return the losses of every set at the recorded steps."""
     import torch
 
-    torch.set_num_threads(1)  # more than one wait for each other longer than these layers take
+    torch.set_num_threads(1)  # the others are processes'
     kind = NETWORKS[network]
-    parameters = kind.make(seeds, x.shape[2])
+    parameters = [parameter.to(settings.device) for parameter in kind.make(seeds, x.shape[2])]
     for parameter in parameters:
         parameter.requires_grad_()
-    inputs, answers = torch.from_numpy(x).float(), torch.from_numpy(y).float()
-    recorded = np.unique(np.geomspace(1, settings.steps, _RECORDED).round().astype(np.int64))
+    inputs, answers = (torch.from_numpy(part).float().to(settings.device) for part in (x, y))
     losses = []
-    wanted = set(recorded.tolist())
+    recorded = set(_recorded(settings).tolist())
     for step in range(1, settings.steps + 1):
         loss = ((kind.answer(parameters, inputs) - answers) ** 2).mean(dim=1)
         # The networks share nothing: the gradient of the sum is each one's own.
@@ -152,9 +162,9 @@ def _train(
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter -= kind.rate * gradient
-        if step in wanted:
-            losses.append(loss.detach().double().numpy().copy())
-    return recorded, np.stack(losses, axis=1)
+        if step in recorded:
+            losses.append(loss.detach().double().cpu().numpy().copy())
+    return np.stack(losses, axis=1)
 
 
 def _steps_until(threshold: Array, steps: npt.NDArray[np.int64], losses: Array) -> list[int | None]:

@@ -43,6 +43,7 @@ class Settings:
     dimensions: tuple[int, ...] = (2, 5)
     approximators: tuple[str, ...] = ("nearest point", "cubic radial", "network")
     seeds: int = 10
+    device: str = "cpu"
 
 
 SMALL = Settings(
@@ -71,7 +72,7 @@ def _measure(d: int, seed: int, settings: Settings) -> list[dict[str, Any]]:
     for family, way, points in _ways(pool, settings.points, random):
         at_points = function(points)
         for approximator in settings.approximators:
-            error = APPROXIMATORS[approximator](points, at_points, held_out, seed) - values
+            error = APPROXIMATORS[approximator](points, at_points, held_out, seed, settings.device) - values
             found.append(
                 {
                     "d": d,
@@ -116,17 +117,17 @@ def _ways(pool: Array, n: int, random: np.random.Generator) -> list[tuple[str, s
     return ways
 
 
-def _nearest(points: Array, values: Array, wanted: Array, _seed: int) -> Array:
+def _nearest(points: Array, values: Array, wanted: Array, _seed: int, _device: str) -> Array:
     found: Array = values[farpoint.nearest(wanted, points).indices]
     return found
 
 
-def _radial(points: Array, values: Array, wanted: Array, _seed: int) -> Array:
+def _radial(points: Array, values: Array, wanted: Array, _seed: int, _device: str) -> Array:
     found: Array = scipy.interpolate.RBFInterpolator(points, values, kernel="cubic")(wanted)
     return found
 
 
-def _network(points: Array, values: Array, wanted: Array, seed: int) -> Array:
+def _network(points: Array, values: Array, wanted: Array, seed: int, device: str) -> Array:
     """Two hidden layers, trained by Adam on all points at once."""
     import torch
 
@@ -138,9 +139,9 @@ def _network(points: Array, values: Array, wanted: Array, seed: int) -> Array:
         torch.nn.Linear(_HIDDEN, _HIDDEN),
         torch.nn.Tanh(),
         torch.nn.Linear(_HIDDEN, 1),
-    ).double()
+    ).to(device, torch.float64)
     scale = values.std()
-    x, y = torch.from_numpy(2 * points - 1), torch.from_numpy(values / scale)
+    x, y, z = (torch.from_numpy(part).to(device) for part in (2 * points - 1, values / scale, 2 * wanted - 1))
     optimizer = torch.optim.Adam(model.parameters(), lr=_RATE)
     for step in range(_STEPS):
         optimizer.param_groups[0]["lr"] = _RATE * (1 - step / _STEPS)
@@ -149,11 +150,11 @@ def _network(points: Array, values: Array, wanted: Array, seed: int) -> Array:
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        found: Array = model(torch.from_numpy(2 * wanted - 1))[:, 0].numpy() * scale
+        found: Array = model(z)[:, 0].cpu().numpy() * scale
     return found
 
 
-APPROXIMATORS: dict[str, Callable[[Array, Array, Array, int], Array]] = {
+APPROXIMATORS: dict[str, Callable[[Array, Array, Array, int, str], Array]] = {
     "nearest point": _nearest,
     "cubic radial": _radial,
     "network": _network,

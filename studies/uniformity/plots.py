@@ -13,8 +13,19 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 
+from studies.uniformity.grouping import grouped
+
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 _MARKERS = "os^Dv"
+# Of halves: a colour and a marker each, whichever of them a study has.
+_WAYS = {
+    "farthest": (_COLOURS[0], "o"),
+    "random": ("0.4", "s"),
+    "nearest": (_COLOURS[1], "^"),
+    "per cluster": (_COLOURS[2], "D"),
+    "own": (_COLOURS[4], "v"),
+    "all": (_COLOURS[3], "P"),
+}
 
 
 def bias(found: dict[str, Any], path: Path) -> None:
@@ -142,4 +153,30 @@ def descent(found: dict[str, Any], path: Path) -> None:
     figure.supxlabel("steps")
     figure.supylabel("training loss, of the variance of the answers")
     figure.savefig(path, dpi=100, metadata={"Software": None})
+    plt.close(figure)
+
+
+def training(found: dict[str, Any], path: Path) -> None:
+    """Losses less those of random halves against steps, a row of panels a kind of training."""
+    kinds = grouped(found["rows"], "trained")
+    losses = {"training": "training loss", "held_out": "held-out loss", "spread": "of the spread half"}
+    figure, axes = plt.subplots(
+        len(kinds), len(losses), figsize=(11, 0.8 + 2.4 * len(kinds)), layout="constrained", squeeze=False
+    )
+    for line, ((trained,), models) in zip(axes, kinds.items(), strict=True):
+        ways = {way: rows for (way,), rows in grouped(models, "way").items()}
+        for axis, (loss, title) in zip(line, losses.items(), strict=True):
+            random = np.mean([row[loss] for row in ways["random"]], axis=0)
+            for way, rows in ways.items():
+                apart = np.array([row[loss] for row in rows]) - random
+                mean, error = apart.mean(axis=0), apart.std(axis=0, ddof=1) / np.sqrt(len(rows))
+                steps, (colour, marker) = rows[0]["steps"], _WAYS[way]
+                axis.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2)
+                axis.plot(steps, mean, color=colour, marker=marker, markersize=3, linewidth=1, label=way)
+            axis.set_title(title, fontsize=9)
+        line[0].set_ylabel(trained, fontsize=8)
+    axes[0, -1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.supxlabel("steps")
+    figure.supylabel("cross-entropy less that of random halves: mean and standard error; below 0 is better")
+    figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)

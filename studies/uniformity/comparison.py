@@ -1,0 +1,54 @@
+"""What models make of the ways in which their records were chosen, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from studies.uniformity.grouping import grouped
+
+
+def summary(found: dict[str, Any]) -> str:
+    """Return the tables of README.md: means over the models, with the standard error where it matters."""
+    lines = []
+    for (trained,), models in grouped(found["rows"], "trained").items():
+        lines += [
+            f"| {trained} | models | h_min | training loss | held-out loss | of the spread half | "
+            "after half of the steps | steps to what random halves reach |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|",
+        ]
+        ways = {way: rows for (way,), rows in grouped(models, "way").items()}
+        aim = float(np.mean([row["held_out"][-1] for row in ways["random"]]))
+        for way, rows in ways.items():
+            half = len(rows[0]["steps"]) // 2 - 1
+            reached = [steps_until(aim, row["steps"], row["held_out"]) for row in rows]
+            lines.append(
+                f"| {way} | {len(rows)} | {rows[0]['h_min']:.2f} | {_mean(rows, 'training')} | "
+                f"{_mean(rows, 'held_out')} | {_mean(rows, 'spread')} | {_mean(rows, 'held_out', half)} | "
+                f"{_median(reached)} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _mean(rows: list[dict[str, Any]], name: str, at: int = -1) -> str:
+    losses = [row[name][at] for row in rows]
+    return f"{np.mean(losses):.3f} ± {np.std(losses, ddof=1) / np.sqrt(len(losses)):.3f}"
+
+
+def steps_until(loss: float, steps: list[int], losses: list[float]) -> float:
+    """Return the steps until a loss is reached, on straight lines between those that were measured."""
+    reached = [i for i, measured in enumerate(losses) if measured <= loss]
+    if not reached:
+        return float("inf")
+    i = reached[0]
+    if i == 0:
+        return steps[0]
+    share = (losses[i - 1] - loss) / (losses[i - 1] - losses[i])
+    return steps[i - 1] + share * (steps[i] - steps[i - 1])
+
+
+def _median(steps: list[float]) -> str:
+    median = float(np.median(steps))
+    return f"{median:,.0f}" if np.isfinite(median) else "not reached"
