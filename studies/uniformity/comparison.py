@@ -10,26 +10,49 @@ from studies.uniformity.grouping import grouped
 
 
 def summary(found: dict[str, Any]) -> str:
-    """Return the tables of README.md: means over the models, with the standard error where it matters."""
-    lines = []
-    for (trained,), models in grouped(found["rows"], "trained").items():
-        lines += [
-            f"| {trained} | models | h_min | training loss | held-out loss | of the spread half | "
-            "after half of the steps | steps to what random halves reach |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|",
-        ]
-        ways = {way: rows for (way,), rows in grouped(models, "way").items()}
-        aim = float(np.mean([row["held_out"][-1] for row in ways["random"]]))
-        for way, rows in ways.items():
-            half = len(rows[0]["steps"]) // 2 - 1
-            reached = [steps_until(aim, row["steps"], row["held_out"]) for row in rows]
-            lines.append(
-                f"| {way} | {len(rows)} | {rows[0]['h_min']:.2f} | {_mean(rows, 'training')} | "
-                f"{_mean(rows, 'held_out')} | {_mean(rows, 'spread')} | {_mean(rows, 'held_out', half)} | "
-                f"{_median(reached)} |"
-            )
-        lines.append("")
+    """Return the tables of README.md: the first kind of training, and what differs in all kinds."""
+    kinds = {trained: rows for (trained,), rows in grouped(found["rows"], "trained").items()}
+    first = next(iter(kinds))
+    ways = [way for (way,) in grouped(kinds[first], "way") if way != "random"]
+    lines = [
+        *_losses(first, kinds[first]),
+        "",
+        f"| less those of random halves: held-out, of the spread half | {' | '.join(ways)} |",
+        "|---|" + "---:|" * len(ways),
+    ]
+    for trained, models in kinds.items():
+        of_ways = {way: rows for (way,), rows in grouped(models, "way").items()}
+        shown = [_apart(of_ways[way], of_ways["random"]) if way in of_ways else "" for way in ways]
+        lines.append(f"| {trained} | {' | '.join(shown)} |")
     return "\n".join(lines)
+
+
+def _losses(trained: str, models: list[dict[str, Any]]) -> list[str]:
+    """Return a table: means over the models, with the standard error where it matters."""
+    lines = [
+        f"| {trained} | models | h_min | training loss | held-out loss | of the spread half | "
+        "after half of the steps | steps to what random halves reach |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    ways = {way: rows for (way,), rows in grouped(models, "way").items()}
+    aim = float(np.mean([row["held_out"][-1] for row in ways["random"]]))
+    for way, rows in ways.items():
+        half = len(rows[0]["steps"]) // 2 - 1
+        reached = [steps_until(aim, row["steps"], row["held_out"]) for row in rows]
+        lines.append(
+            f"| {way} | {len(rows)} | {rows[0]['h_min']:.2f} | {_mean(rows, 'training')} | "
+            f"{_mean(rows, 'held_out')} | {_mean(rows, 'spread')} | {_mean(rows, 'held_out', half)} | "
+            f"{_median(reached)} |"
+        )
+    return lines
+
+
+def _apart(rows: list[dict[str, Any]], random: list[dict[str, Any]]) -> str:
+    """Return the last losses, of all held out and of the spread half, less those of random halves."""
+    return ", ".join(
+        f"{np.mean([row[name][-1] for row in rows]) - np.mean([row[name][-1] for row in random]):+.3f}"
+        for name in ("held_out", "spread")
+    )
 
 
 def _mean(rows: list[dict[str, Any]], name: str, at: int = -1) -> str:

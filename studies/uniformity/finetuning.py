@@ -32,9 +32,9 @@ class Settings:
     """How many records, steps, models and draws."""
 
     data: str = "all"  # WordNet's entries where they are beside the checkout; "demo": the package's 3,600
-    pool: int = 1600
+    pool: int = 1200
     held_out: int = 300
-    steps: int = 200
+    steps: int = 150
     models: int = 2  # of each way
     draws: int = 4  # of random halves, a model each
     recorded: int = 8  # times that losses are measured
