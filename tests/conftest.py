@@ -19,6 +19,7 @@ import farpoint
 from farpoint.backends import BACKENDS, supported
 from farpoint.backends._engine import EAGER_VARIABLE
 from farpoint.backends.cpu import SIMD_VARIABLE
+from tests.answers import by_reference
 
 Array = npt.NDArray[Any]
 Check = Callable[..., farpoint.Selection]
@@ -158,7 +159,7 @@ def check(engine: Engine) -> Check:
     """Select with this engine, compare with the reference, return the selection."""
 
     def run(X: Any, k: int | float | None = None, **options: Any) -> farpoint.Selection:
-        expected = farpoint.select(X, k, backend="reference", **options)
+        expected = by_reference(farpoint.select, X, k, **options)
         actual = farpoint.select(X, k, **options, **engine.arguments)
         assert actual.info["backend"] == engine.backend
         assert_same(actual, expected)

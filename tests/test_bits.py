@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import farpoint
+from tests.answers import by_reference
 from tests.conftest import ENGINES, Array, Check, Engine, assert_same, every_engine
 from tests.test_laws import common, few_each
 
@@ -92,7 +93,7 @@ def test_warm_starts_and_min_distance(check: Check, metric: str) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_layouts(check: Check, metric: str, tmp_path: Path) -> None:
     X = clustered(300, 33)
-    expected = farpoint.select(X, 50, metric=metric, backend="reference")
+    expected = by_reference(farpoint.select, X, 50, metric=metric)
     assert_same(check(X[:, :33][::1], 50, metric=metric), expected)
     assert_same(check(np.asfortranarray(X), 50, metric=metric), expected)
     assert_same(check(np.repeat(X, 2, axis=0)[::2], 50, metric=metric), expected)
@@ -104,21 +105,25 @@ def test_layouts(check: Check, metric: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("columns", [1, 8, 33, 128])
 def test_other_functions_against_the_reference(engine: Engine, metric: str, columns: int) -> None:
-    options: dict[str, Any] = {"metric": metric, "backend": "reference"}
     here = {"metric": metric, **engine.arguments}
     for X in (clustered(150, columns), fingerprints(150, columns, 0.02)):
         Y = clustered(200, columns, seed=1)
         for x, y in ((X, Y), (Y, X)):
-            actual, expected = farpoint.nearest(x, y, **here), farpoint.nearest(x, y, **options)
+            actual = farpoint.nearest(x, y, **here)
+            expected = by_reference(farpoint.nearest, x, y, metric=metric)
             np.testing.assert_array_equal(actual.distances, expected.distances)
             np.testing.assert_array_equal(actual.indices, expected.indices)
-        np.testing.assert_array_equal(
-            farpoint.pairwise_distances(X, Y, **here), farpoint.pairwise_distances(X, Y, **options)
-        )
-        assert farpoint.covering_radius(X, Y, **here) == farpoint.covering_radius(X, Y, **options)
-        assert farpoint.h_min(X, **here) == farpoint.h_min(X, **options)
         distinct = np.unique(X, axis=0)
-        assert farpoint.h_min(distinct, **here) == farpoint.h_min(distinct, **options)
+        calls: tuple[tuple[Any, tuple[Array, ...]], ...] = (
+            (farpoint.pairwise_distances, (X, Y)),
+            (farpoint.covering_radius, (X, Y)),
+            (farpoint.h_min, (X,)),
+            (farpoint.h_min, (distinct,)),
+        )
+        for function, arguments in calls:
+            np.testing.assert_array_equal(
+                function(*arguments, **here), by_reference(function, *arguments, metric=metric)
+            )
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -131,14 +136,14 @@ def test_chunks_do_not_show(engine: Engine, metric: str) -> None:
     assert farpoint.h_min(X, metric=metric, **engine.arguments) == (value, 17, 8999)
     found = farpoint.nearest(X[:40], X[40:], metric=metric, **engine.arguments)
     assert found.indices[17] == 8999 - 40
-    expected = farpoint.nearest(X[:40], X[40:], metric=metric, backend="reference")
+    expected = by_reference(farpoint.nearest, X[:40], X[40:], metric=metric)
     np.testing.assert_array_equal(found.indices, expected.indices)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_interrupted_limited_and_extended(engine: Engine, metric: str, tmp_path: Path) -> None:
     X = clustered(600, 64)
-    expected = farpoint.select(X, 300, metric=metric, backend="reference", assign=True)
+    expected = by_reference(farpoint.select, X, 300, metric=metric, assign=True)
     here = {"metric": metric, **engine.arguments}
     first = farpoint.select(X, 70, checkpoint=tmp_path / "run.npz", **here)
     assert_same(first, expected.prefix(70))
@@ -175,7 +180,7 @@ def test_laws(engine: Engine, metric: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(X) - 1))
     with engine.active():
         s = farpoint.select(X, k, start=start, metric=metric, **engine.arguments)
-    assert_same(s, farpoint.select(X, k, start=start, metric=metric, backend="reference"))
+    assert_same(s, by_reference(farpoint.select, X, k, start=start, metric=metric))
     assert len(set(s.indices.tolist())) == k
     assert (np.diff(s.radii) <= 0).all()
     distances = farpoint.pairwise_distances(X[s.indices], metric=metric, backend="reference")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import farpoint
 from farpoint.backends import BACKENDS
+from tests.answers import by_reference
 from tests.conftest import Array, Check, Engine, assert_same, every_engine
 
 METRICS = ("euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev")
@@ -113,12 +115,19 @@ def outcome(X: Array, options: dict[str, Any], **computing: Any) -> farpoint.Sel
     return found
 
 
+@cache
+def expected_of(case: int) -> farpoint.Selection | str:
+    """What the plain loop makes of it, for all engines."""
+    X, options = draw(case)
+    return outcome(X, options, backend="reference")
+
+
 @pytest.mark.parametrize("seed", range(0, 400, 40))
 def test_random_mixtures(engine: Engine, seed: int) -> None:
     selected = 0
     for case in range(seed, seed + (40 if engine.backend == "cpu" else 8)):
         X, options = draw(case)
-        expected = outcome(X, options, backend="reference")
+        expected = expected_of(case)
         actual = outcome(X, options, **engine.arguments)
         if isinstance(expected, str) or isinstance(actual, str):
             assert actual == expected, case
@@ -213,14 +222,14 @@ def test_constraints_on_packed_bits(check: Check, metric: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equal_weights_are_none(check: Check, weight: float, dtype: Any) -> None:
     X = grid(200, 3).astype(dtype)
-    assert_same(check(X, 150, weights=np.full(200, weight)), farpoint.select(X, 150, backend="reference"))
+    assert_same(check(X, 150, weights=np.full(200, weight)), by_reference(farpoint.select, X, 150))
 
 
 @pytest.mark.parametrize("factor", [2.0**-900, 0.1, 3e150])
 def test_only_ratios_of_weights_matter(engine: Engine, factor: float) -> None:
     X = normal(300, 20)
     weights = np.random.default_rng(0).choice([1.0, 2.0, 4.0, 8.0], 300)
-    expected = farpoint.select(X, 80, weights=weights, backend="reference")
+    expected = by_reference(farpoint.select, X, 80, weights=weights)
     assert_same(farpoint.select(X, 80, weights=weights * factor, **engine.arguments), expected)
 
 
@@ -299,7 +308,7 @@ def test_quotas_that_allow_everything_change_nothing(check: Check) -> None:
     X = normal(100, 8)
     groups = np.arange(100) % 3
     s = check(X, 60, groups=groups, quotas={0: (None, 34)})
-    assert_same(s, farpoint.select(X, 60, backend="reference"))
+    assert_same(s, by_reference(farpoint.select, X, 60))
     assert s.farthest_first
     assert sum(s.info["picked_per_group"].values()) == 60
 
@@ -325,7 +334,7 @@ def test_large_enough_for_several_threads_and_levels(
         "exclude": uniform(4000, seed=5) < 0.2,
         "assign": True,
     }
-    expected = farpoint.select(X, 300, backend="reference", **options)
+    expected = by_reference(farpoint.select, X, 300, **options)
     assert_same(farpoint.select(X, 300, backend="cpu", threads=threads, **options), expected)
     monkeypatch.setenv("FARPOINT_TEST_EAGER", "1")
     assert_same(farpoint.select(X, 300, backend="cpu", threads=threads, **options), expected)
@@ -433,7 +442,7 @@ def test_extend_from_any_pick(
     monkeypatch.setenv("FARPOINT_TEST_EAGER", eager)
     backend = "auto"
     most = 150
-    at_once = farpoint.select(rows, most, backend="reference", assign=True, **options)
+    at_once = by_reference(farpoint.select, rows, most, assign=True, **options)
     for t in range(1, len(at_once) + 1, 7):
         first = farpoint.select(rows, t, backend=backend, **options)
         np.testing.assert_array_equal(first.indices, at_once.indices[:t])
@@ -448,7 +457,7 @@ def test_checkpoint_goes_on(engine: Engine, tmp_path: Path) -> None:
     X = normal(300, 16)
     path = tmp_path / "run.npz"
     options = GOING_ON["all"]
-    expected = farpoint.select(X, 120, backend="reference", **options)
+    expected = by_reference(farpoint.select, X, 120, **options)
     with engine.active():
         farpoint.select(X, 50, checkpoint=path, **options, **engine.arguments)
         kept = farpoint.Selection.load(path)
@@ -484,7 +493,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert np.isnan(kept.covering_radius)  # that is another distance than the next pick's
     s = farpoint.select(X, 400, checkpoint=path, **options)
     assert s.info["resumed_from"] == len(kept)
-    assert_same(s, farpoint.select(X, 400, backend="reference", **options))
+    assert_same(s, by_reference(farpoint.select, X, 400, **options))
 
 
 def test_minima_bind_k() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import farpoint
+from tests.answers import by_reference
 from tests.conftest import EMULATED, Array, Check, Engine, assert_same
 
 DIMENSIONS = (1, 2, 3, 15, 16, 17, 64, 384, 1000)
@@ -306,21 +308,26 @@ def test_random_instances(check: Check, seed: int) -> None:
         check(X, int(rng.integers(1, free + 1)), **options)
 
 
-@pytest.mark.parametrize("kind", ["uniform", "grid", "clusters"])
-@pytest.mark.parametrize("d", [2, 3, 8])
-def test_point_clouds_against_another_engine(engine: Engine, kind: str, d: int) -> None:
-    """Large enough for trees, rounds and threads; Numba's batches know nothing of boxes."""
+@cache
+def point_cloud(kind: str, d: int, n: int, k: int) -> tuple[Array, farpoint.Selection]:
+    """Return points and what Numba selects of them, whose batches know nothing of boxes."""
     rng = np.random.default_rng(d)
-    n, k = (4_000, 300) if EMULATED and engine.backend == "cuda" else (20_000, 1000)
     clouds: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
         "uniform": lambda: rng.uniform(size=(n, d)),
         "grid": lambda: rng.integers(0, max(2, round(n ** (1 / d))), (n, d)),
         "clusters": lambda: rng.integers(0, 5, (n, 1)) * 10.0 + rng.standard_normal((n, d)) * 0.01,
     }
     X = clouds[kind]().astype(np.float32)
-    expected = farpoint.select(X, k, assign=True, backend="numba")
-    actual = farpoint.select(X, k, assign=True, **engine.arguments)
-    assert_same(actual, expected)
+    return X, farpoint.select(X, k, assign=True, backend="numba")
+
+
+@pytest.mark.parametrize("kind", ["uniform", "grid", "clusters"])
+@pytest.mark.parametrize("d", [2, 3, 8])
+def test_point_clouds_against_another_engine(engine: Engine, kind: str, d: int) -> None:
+    """Large enough for trees, rounds and threads."""
+    n, k = (4_000, 300) if EMULATED and engine.backend == "cuda" else (20_000, 1000)
+    X, expected = point_cloud(kind, d, n, k)
+    assert_same(farpoint.select(X, k, assign=True, **engine.arguments), expected)
 
 
 class TestDistances:
@@ -335,7 +342,7 @@ class TestDistances:
             X = np.random.default_rng(seed).integers(0, 2, (300, 16)).repeat(2, axis=1).astype(np.float32)
             X = np.unique(X, axis=0)
             np.random.default_rng(seed).shuffle(X)
-            expected = farpoint.h_min(X, backend="reference")
+            expected = by_reference(farpoint.h_min, X)
             assert farpoint.h_min(X, **engine.arguments) == expected
 
     @pytest.mark.parametrize("metric", METRICS)
@@ -343,7 +350,6 @@ class TestDistances:
     def test_against_reference(self, engine: Engine, metric: str, dtype: Any) -> None:
         X = (normal(230, 21) * 20 + 30).astype(dtype)
         Y = (normal(145, 21, seed=1) * 20 + 30).astype(dtype)
-        options = {"metric": metric, "backend": "reference"}
         calls: tuple[tuple[Any, tuple[Any, ...]], ...] = (
             (farpoint.nearest, (X, Y)),
             (farpoint.nearest, (Y, X)),
@@ -352,7 +358,7 @@ class TestDistances:
             (farpoint.covering_radius, (X, Y)),
         )
         for function, arguments in calls:
-            expected = function(*arguments, **options)
+            expected = by_reference(function, *arguments, metric=metric)
             actual = function(*arguments, metric=metric, **engine.arguments)
             if isinstance(expected, farpoint.Nearest):
                 np.testing.assert_array_equal(actual.distances, expected.distances)
@@ -376,7 +382,7 @@ class TestDistances:
         }
         X = kinds[kind]()
         for dtype in (np.float32, np.float64):
-            expected = farpoint.h_min(X.astype(dtype), backend="reference")
+            expected = by_reference(farpoint.h_min, X.astype(dtype))
             assert farpoint.h_min(X.astype(dtype), **engine.arguments) == expected
 
     def test_chunks_do_not_show(self, engine: Engine) -> None:
@@ -384,7 +390,7 @@ class TestDistances:
         rng = np.random.default_rng(0)
         Y = rng.integers(0, 12, (9000, 3)).astype(np.float32)
         X = rng.integers(0, 12, (50, 3)).astype(np.float32) + 0.5
-        expected = farpoint.nearest(X, Y, backend="reference")
+        expected = by_reference(farpoint.nearest, X, Y)
         actual = farpoint.nearest(X, Y, **engine.arguments)
         np.testing.assert_array_equal(actual.distances, expected.distances)
         np.testing.assert_array_equal(actual.indices, expected.indices)
@@ -401,7 +407,7 @@ class TestDistances:
 
     def test_out(self, engine: Engine) -> None:
         X, Y = normal(70, 9), normal(50, 9, seed=2)
-        expected = farpoint.pairwise_distances(X, Y, backend="reference")
+        expected = by_reference(farpoint.pairwise_distances, X, Y)
         for dtype in (np.float32, np.float64):
             out = np.zeros((70, 50), dtype=dtype)
             assert farpoint.pairwise_distances(X, Y, out, **engine.arguments) is out

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import farpoint
+from tests.answers import by_reference
 from tests.conftest import Array, Engine, assert_same
 
 Options = dict[str, Any]
@@ -59,7 +60,7 @@ def going_on(options: Options) -> Options:
 @every_case
 def test_more_picks_are_the_same_as_at_once(engine: Engine, X: Array, options: Options) -> None:
     free = len(X) - len(options.get("selected", []))
-    at_once = farpoint.select(X, free, assign=True, backend="reference", **options)
+    at_once = by_reference(farpoint.select, X, free, assign=True, **options)
     for t in (1, 31, free - 1, free):
         first = farpoint.select(X, t, **options, **engine.arguments)
         for k in (t, t + 1, free - 1, free):
@@ -86,7 +87,7 @@ def test_at_every_number_of_picks(
     X = X[:40]
     options = {**options, "selected": [3, 20, 9]} if "selected" in options else options
     free = len(X) - len(options.get("selected", []))
-    at_once = farpoint.select(X, free, backend="reference", **options)
+    at_once = by_reference(farpoint.select, X, free, **options)
     expected = {k: farpoint.select(X, k, assign=k % 2 == 0, **options) for k in range(1, free + 1, 9)}
     for t in range(1, free + 1):
         for k, selection in expected.items():

@@ -20,6 +20,7 @@ from farpoint.distributed import _levels
 from farpoint.distributed._levels import LevelProblem, run_levels
 from farpoint.distributed._messages import Answer, Entries, Question
 from farpoint.distributed._shard import NumberedShard
+from tests.answers import by_reference
 from tests.conftest import Array, Engine
 
 METRICS = ("euclidean", "cosine", "manhattan", "chebyshev")
@@ -115,7 +116,7 @@ def assert_equals_reference(
     spread: Spread, k: int, metric: str, first: int = 0, assign: bool = True
 ) -> RawSelection:
     """Selecting from `first` on gives the bits of the reference."""
-    expected = farpoint.select(spread.X, k, metric=metric, start=first, assign=assign, backend="reference")
+    expected = by_reference(farpoint.select, spread.X, k, metric=metric, start=first, assign=assign)
     picks = spread.run(k - 1, [spread.entries([first], np.array([math.inf]))], assign)
     np.testing.assert_array_equal([first, *picks.indices], expected.indices)
     unit = _preparing.prepare(_loading.load([(spread.X, "X")], metric, "reference", 1), 1).unit
