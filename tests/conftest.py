@@ -21,6 +21,9 @@ from farpoint.backends._engine import EAGER_VARIABLE
 from farpoint.backends.cpu import SIMD_VARIABLE
 from tests.answers import by_reference
 
+# OpenMP's threads (scikit-learn's, torch's) that wait for each other do not keep processors from other tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 Array = npt.NDArray[Any]
 Check = Callable[..., farpoint.Selection]
 
