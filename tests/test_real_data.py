@@ -35,3 +35,4 @@ def test_real_rows(engine: Engine) -> None:
     assert_same(actual, expected())
     if engine.backend == "cpu":
         assert actual.info["fraction_evaluated"] < 1
+        assert actual.info["pairs_looked_up"] > 0  # every stage had work
