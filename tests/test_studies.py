@@ -32,7 +32,6 @@ from studies.uniformity import (
 )
 
 import farpoint
-from tests.conftest import Array
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,6 +52,11 @@ def of_coverage() -> dict[str, Any]:
 @cache
 def of_interpolation() -> dict[str, Any]:
     return interpolation.run(interpolation.SMALL)
+
+
+@cache
+def of_language() -> dict[str, Any]:
+    return language.run(language.SMALL)
 
 
 @cache
@@ -162,8 +166,25 @@ def test_a_study_is_one_command(study: str, tmp_path: Path) -> None:
 # Claim 4.
 
 
-def of_way(found: dict[str, Any], way: str, loss: str) -> Array:
-    return np.array([row[loss][-1] for row in found["rows"] if row["way"] == way])
+def last(way: str, loss: str) -> float:
+    return float(np.mean([row[loss][-1] for row in of_language()["rows"] if row["way"] == way]))
+
+
+def test_models_learn_from_every_half_about_as_much() -> None:
+    ways = dict.fromkeys(row["way"] for row in of_language()["rows"])
+    assert list(ways) == ["all", "farthest", "own", "nearest", "per cluster", "random"]
+    for way in ways:
+        # Of 1,500 words, each as likely as another, it would be 7.3.
+        assert 3.5 < last(way, "held_out") < 4.5
+        assert last(way, "held_out") == pytest.approx(last("random", "held_out"), abs=0.06)
+
+
+def test_halves_that_are_spread_serve_records_that_are_spread() -> None:
+    """Models of the farthest half lose less on what is unlike the rest, those of the nearest half more."""
+    assert last("farthest", "spread") < last("nearest", "spread") - 0.02
+    assert last("farthest", "spread") < last("farthest", "held_out") - 0.01
+    assert last("random", "spread") == pytest.approx(last("random", "held_out"), abs=0.02)
+    assert last("nearest", "spread") > last("nearest", "held_out") + 0.01
 
 
 def test_halves_are_what_they_are_called() -> None:

@@ -24,7 +24,7 @@ from studies.uniformity.halves import Chosen, choose
 from studies.uniformity.processes import each
 from studies.uniformity.training import Course, train
 
-_BATCH, _RECORDED = 32, 12
+_BATCH = 32
 _RATES = {"AdamW": 2e-3, "SGD": 0.3}
 
 
@@ -62,11 +62,12 @@ class Settings:
     models_of_variants: int = 3
     draws_of_variants: int = 3
     variants: tuple[Trained, ...] = VARIANTS
+    recorded: int = 12  # times that losses are measured
     processes: int = 2
     device: str = "cpu"
 
 
-SMALL = Settings("demo", 2400, 1000, 120, 2, 3, variants=())
+SMALL = Settings("demo", 2400, 1000, 120, 2, 3, variants=(), recorded=2)
 LARGE = Settings(pool=80_000, held_out=5000, steps=10_000)
 
 
@@ -122,7 +123,7 @@ def _train(settings: Settings, trained: Trained, rows: IntArray, seed: int) -> t
     records = _records(settings)
     tokens = torch.from_numpy(tokens_of(records.texts, records.texts[: records.pool])).to(settings.device)
     model = Decoder(trained.width).to(settings.device)
-    course = Course(trained.optimizer, _RATES[trained.optimizer], settings.steps, _BATCH, _RECORDED)
+    course = Course(trained.optimizer, _RATES[trained.optimizer], settings.steps, _BATCH, settings.recorded)
     losses = train(
         list(model.parameters()),
         lambda batch: losses_of(model, tokens[batch], trained.loss).mean(),
