@@ -19,6 +19,7 @@ import farpoint
 from studies.uniformity.entries import FloatArray, IntArray
 
 _CLUSTERS = 50
+_ROWS_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ def choose(X: FloatArray, models: int, draws: int, own: FloatArray | None = None
 
 
 def _nearest(X: FloatArray, half: int) -> IntArray:
-    distances = farpoint.pairwise_distances(X)
-    np.fill_diagonal(distances, np.inf)
-    return np.argsort(distances.min(axis=1), kind="stable")[:half]
+    to_nearest = np.empty(len(X))
+    for rows in np.array_split(np.arange(len(X)), -(-len(X) // _ROWS_AT_A_TIME)):
+        distances = farpoint.pairwise_distances(X[rows], X)
+        distances[np.arange(len(rows)), rows] = np.inf
+        to_nearest[rows] = distances.min(axis=1)
+    return np.argsort(to_nearest, kind="stable")[:half]
 
 
 def _per_cluster(X: FloatArray) -> IntArray:

@@ -176,7 +176,9 @@ def training(found: dict[str, Any], path: Path) -> None:
             axis.set_title(title, fontsize=9)
         line[0].set_ylabel(trained, fontsize=8)
     axes[0, -1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    figure.supxlabel("steps")
-    figure.supylabel("cross-entropy less that of random halves: mean and standard error; below 0 is better")
+    figure.supxlabel("steps", fontsize=9)
+    figure.supylabel(
+        "cross-entropy less that of random halves\nmean and standard error; below 0 is better", fontsize=9
+    )
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)
