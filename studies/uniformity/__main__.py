@@ -1,4 +1,4 @@
-"""Run a study: python -m studies.uniformity bias. Seeded: the same figures every time."""
+"""Run a study: python -m studies.uniformity bias. Seeded: the same points and weights every time."""
 
 from __future__ import annotations
 
