@@ -7,7 +7,6 @@ of the same model, before.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,12 +41,13 @@ class Settings:
     device: str = "cpu"
 
 
-SMALL = Settings("demo", 200, 40, 10, 1, 2, 2)
+SMALL = Settings("demo", 200, 40, steps=10, models=2, draws=2, recorded=2)
 LARGE = Settings(pool=40_000, held_out=2000, steps=5000, models=5, draws=10)
 
 
 def run(settings: Settings) -> dict[str, Any]:
     """Choose, train and measure, several models at a time."""
+    _weights()  # or an error, before anything is done
     X = entries.draw(settings.data, settings.pool, settings.held_out).embeddings[: settings.pool]
     jobs = [(settings, chosen) for chosen in choose(X, settings.models, settings.draws)]
     return {"settings": asdict(settings), "rows": each(_row, jobs, settings.processes)}
@@ -130,7 +130,6 @@ class _MaskedWords:
         return empty.index_add(0, record, losses) / masked.sum(dim=1).clamp(min=1)
 
 
-@functools.cache
 def _weights() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:

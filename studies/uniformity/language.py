@@ -67,7 +67,7 @@ class Settings:
     device: str = "cpu"
 
 
-SMALL = Settings("demo", 2400, 1000, 120, 2, 3, variants=(), recorded=2)
+SMALL = Settings("demo", 2400, steps=120, models=2, draws=3, variants=(), recorded=2)
 LARGE = Settings(pool=80_000, held_out=5000, steps=10_000)
 
 
