@@ -687,6 +687,17 @@ def test_what_a_backend_cannot_is_refused(
         farpoint.select(X20, 3, backend="cuda", **options)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_excluded_rows_meet_picks_at_distance_0(check: Check, seed: int) -> None:
+    """Rounded distances of 0 are not transitive: such a pick may be the nearest to an excluded row."""
+    X = np.random.default_rng(seed).standard_normal((300, 1))
+    expected = check(X, 80, metric="cosine", exclude=uniform(300, seed=seed) < 0.7, assign=True)
+    assert expected.radii[-1] == 0
+    labels = expected.labels
+    assert labels is not None
+    assert labels.max() > np.count_nonzero(expected.radii)
+
+
 # The command line.
 
 
