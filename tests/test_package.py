@@ -102,8 +102,11 @@ def test_public_names_are_where_the_package_says() -> None:
 
 
 @pytest.mark.alone
-def test_importing_is_fast() -> None:
-    """Beside numpy's import, for machines differ: where that takes 0.06 s, both take less than 0.15 s."""
+def test_importing_is_fast(tmp_path: Path) -> None:
+    """Beside numpy's import, for machines differ: where that takes 0.06 s, both take less than 0.13 s.
+
+    With byte code, which pip makes of every package that it installs: the first run does here.
+    """
     script = """
         import time
         begin = time.process_time()
@@ -114,9 +117,10 @@ def test_importing_is_fast() -> None:
         farpoint.select
         print((imported - begin) / (middle - imported), (time.process_time() - middle) / (middle - imported))
     """
-    measured = [tuple(map(float, run(script).stdout.split())) for _ in range(5)]
+    byte_code = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    measured = [tuple(map(float, run(script, **byte_code).stdout.split())) for _ in range(6)]
     assert min(imported for imported, _ in measured) < 0.5
-    assert min(used for _, used in measured) < 1.3
+    assert min(used for _, used in measured) < 1.0
 
 
 WITHOUT_EXTENSION = """
