@@ -40,32 +40,14 @@ pytestmark = pytest.mark.xdist_group("studies")
 
 
 @cache
-def of_bias() -> dict[str, Any]:
-    return bias.run(bias.SMALL)
-
-
-@cache
-def of_coverage() -> dict[str, Any]:
-    return coverage.run(coverage.SMALL)
-
-
-@cache
-def of_interpolation() -> dict[str, Any]:
-    return interpolation.run(interpolation.SMALL)
-
-
-@cache
-def of_language() -> dict[str, Any]:
-    return language.run(language.SMALL)
-
-
-@cache
-def of_descent() -> dict[str, Any]:
-    return descent.run(descent.SMALL)
+def small(study: Any) -> dict[str, Any]:
+    """What a study finds in its small setting."""
+    found: dict[str, Any] = study.run(study.SMALL)
+    return found
 
 
 def test_h_min_falls_as_bias_rises() -> None:
-    rows = of_bias()["directions"]
+    rows = small(bias)["directions"]
     assert len(rows) == 3 * 3 * len(bias.SMALL.sizes)
     for row in rows:
         assert row["spearman"] < -0.85, row
@@ -73,13 +55,13 @@ def test_h_min_falls_as_bias_rises() -> None:
 
 
 def test_h_min_scales_as_theory_says() -> None:
-    for row in of_bias()["slopes"]:
+    for row in small(bias)["slopes"]:
         assert row["slope"] == pytest.approx(row["theory"], rel=0.3), row
 
 
 @pytest.mark.parametrize("delta", bias.DELTAS)
 def test_the_union_bound_is_kept(delta: float) -> None:
-    assert bias.chance(of_bias(), delta) > 0.01
+    assert bias.chance(small(bias), delta) > 0.01
 
 
 @pytest.mark.parametrize("share", [0.94, 0.7])
@@ -91,7 +73,7 @@ def test_a_bound_that_is_not_kept_is_noticed(share: float) -> None:
 
 
 def test_selected_rows_are_farther_apart_and_nearer_to_the_rest() -> None:
-    found = of_coverage()
+    found = small(coverage)
     for row in found["selected"]:
         draws = [draw for draw in found["random"] if draw["k"] == row["k"]]
         assert len(draws) == coverage.SMALL.draws
@@ -106,14 +88,14 @@ def test_selected_rows_are_farther_apart_and_nearer_to_the_rest() -> None:
 
 
 def test_descent_is_slowed_by_pairs_whose_answers_differ() -> None:
-    for row in of_descent()["correlations"]:
+    for row in small(descent)["correlations"]:
         if row["target"] == "random signs":
             assert row["spearman"] < -0.4, row
             assert row["high"] < 0 or row["family"] == "spread", row
 
 
 def test_descent_is_not_slowed_by_pairs_whose_answers_are_alike() -> None:
-    rows = [row for row in of_descent()["rows"] if row["target"] == "teacher"]
+    rows = [row for row in small(descent)["rows"] if row["target"] == "teacher"]
     for network in descent.SMALL.networks:
         steps = {
             way: np.median(
@@ -125,12 +107,12 @@ def test_descent_is_not_slowed_by_pairs_whose_answers_are_alike() -> None:
 
 
 def test_losses_fall() -> None:
-    for row in of_descent()["rows"]:
+    for row in small(descent)["rows"]:
         assert row["losses"][-1] < 0.7 * row["losses"][0]
 
 
 def test_errors_fall_as_h_min_rises_where_points_are_spread() -> None:
-    for row in of_interpolation()["correlations"]:
+    for row in small(interpolation)["correlations"]:
         if row["family"] == "spread":
             assert row["h_min"] < -0.4, row
             assert row["covering_radius"] > 0.4, row
@@ -138,7 +120,7 @@ def test_errors_fall_as_h_min_rises_where_points_are_spread() -> None:
 
 def test_one_close_pair_costs_next_to_nothing() -> None:
     """h_min is as small with one pair as with fifty; the error is that of the points that are left."""
-    rows = [row for row in of_interpolation()["rows"] if row["family"] == "pairs"]
+    rows = [row for row in small(interpolation)["rows"] if row["family"] == "pairs"]
     for approximator in interpolation.SMALL.approximators:
         errors = {
             way: np.median(
@@ -167,11 +149,11 @@ def test_a_study_is_one_command(study: str, tmp_path: Path) -> None:
 
 
 def last(way: str, loss: str) -> float:
-    return float(np.mean([row[loss][-1] for row in of_language()["rows"] if row["way"] == way]))
+    return float(np.mean([row[loss][-1] for row in small(language)["rows"] if row["way"] == way]))
 
 
 def test_models_learn_from_every_half_about_as_much() -> None:
-    ways = dict.fromkeys(row["way"] for row in of_language()["rows"])
+    ways = dict.fromkeys(row["way"] for row in small(language)["rows"])
     assert list(ways) == ["all", "farthest", "own", "nearest", "per cluster", "random"]
     for way in ways:
         # Of 1,500 words, each as likely as another, it would be 7.3.

@@ -198,8 +198,7 @@ void CpuStages::pick_duplicates(const SelectRequest& request, SelectResult& resu
       [this](Index i) {
         // With labels a row stays as it is: assign looks for the earliest entry at distance 0, which need not
         // be the one that was met first, for rounded distances of 0 are not transitive.
-        // For the same reason an excluded row may be nearer to this pick than to all before: it meets it
-        // then.
+        // For the same reason an excluded row may be nearest to this pick, which it therefore meets too.
         if (state_.labels.empty()) {
           state_.values[at(i)] = kTaken;
         } else if (!excluded_.empty()) {

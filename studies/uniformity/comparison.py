@@ -42,7 +42,7 @@ def _losses(trained: str, models: list[dict[str, Any]]) -> list[str]:
         lines.append(
             f"| {way} | {len(rows)} | {rows[0]['h_min']:.2f} | {_mean(rows, 'training')} | "
             f"{_mean(rows, 'held_out')} | {_mean(rows, 'spread')} | {_mean(rows, 'held_out', half)} | "
-            f"{_median(reached)} |"
+            f"{median_steps(reached)} |"
         )
     return lines
 
@@ -72,6 +72,7 @@ def steps_until(loss: float, steps: list[int], losses: list[float]) -> float:
     return steps[i - 1] + share * (steps[i] - steps[i - 1])
 
 
-def _median(steps: list[float]) -> str:
+def median_steps(steps: list[float]) -> str:
+    """Return the median as it is shown; infinity is what was not reached."""
     median = float(np.median(steps))
     return f"{median:,.0f}" if np.isfinite(median) else "not reached"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from studies.uniformity.entries import IntArray
+from studies.uniformity.training import mean_by_record
 
 LENGTH, VOCABULARY = 16, 1500  # words of a record that are kept, and words that are known
 _PAD, _UNKNOWN = 0, 1
@@ -92,6 +92,4 @@ def losses_of(model: Decoder, tokens: Any, kind: str) -> Any:
         right = probabilities.gather(1, wanted[:, None])[:, 0]
         # The sum over all words of (probability - 1 or 0)^2.
         losses = (probabilities**2).sum(dim=1) - 2 * right + 1
-    empty = torch.zeros(len(tokens), device=tokens.device)
-    words = empty.index_add(0, records, torch.ones_like(losses))
-    return empty.index_add(0, records, losses) / words.clamp(min=1)
+    return mean_by_record(losses, records, len(tokens))

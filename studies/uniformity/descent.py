@@ -20,6 +20,7 @@ import numpy.typing as npt
 import scipy.stats
 
 import farpoint
+from studies.uniformity.comparison import median_steps
 from studies.uniformity.grouping import grouped
 from studies.uniformity.networks import NETWORKS
 from studies.uniformity.processes import each
@@ -188,10 +189,14 @@ def _correlations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _spearman(rows: list[dict[str, Any]]) -> float:
     h_min = [row["h_min"] for row in rows]
-    steps = [np.inf if row["steps"] is None else row["steps"] for row in rows]
+    steps = [_number(row["steps"]) for row in rows]
     if len(set(steps)) == 1:
         return 0.0
     return float(scipy.stats.spearmanr(h_min, steps).statistic)
+
+
+def _number(steps: int | None) -> float:
+    return np.inf if steps is None else steps
 
 
 def _interval(values: list[float]) -> dict[str, float]:
@@ -216,14 +221,9 @@ def summary(found: dict[str, Any]) -> str:
                     if all(row[key] == entry[key] for key in ("target", "network", "family"))
                 ]
                 shown = " | ".join(
-                    _median([row["steps"] for row in here if row["way"] == way]) for way in ways
+                    median_steps([_number(row["steps"]) for row in here if row["way"] == way]) for way in ways
                 )
                 interval = f"{entry['spearman']:+.2f} ({entry['low']:+.2f} to {entry['high']:+.2f})"
                 lines.append(f"| {entry['target']} | {entry['network']} | {shown} | {interval} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def _median(steps: list[int | None]) -> str:
-    median = float(np.median([np.inf if step is None else step for step in steps]))
-    return f"{median:,.0f}" if np.isfinite(median) else "not reached"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ class Records:
         return np.arange(self.pool, len(self.texts))
 
 
+@functools.cache
 def draw(data: str, pool: int, held_out: int) -> Records:
     """Draw entries, the same every time, and make records of them."""
     lines = texts(data)

